@@ -1,0 +1,339 @@
+"""The Transformer of Vaswani et al. 2017, "Attention Is All You Need", whole.
+
+Bottom-up: positions, attention, feed-forward, layers, model. `forward` is for training (all target
+positions at once); `encode` and `step` are for decoding, one target token at a time with a cache.
+Shape letters: B sentences, R rows, S source length, T target length, V vocabulary, H heads,
+D head size, E model width, F feed-forward width.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_export.architectures.model import State, TranslationModel
+from service.engine.bundle import StateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    """Sizes and variants. The defaults besides the sizes are those of the paper.
+
+    The variants cover Marian and OPUS-MT models too: `position_layout="halves"`,
+    `activation="swish"`, `output_bias=True`, and separate source and target vocabularies.
+    """
+
+    source_vocabulary_size: int
+    target_vocabulary_size: int
+    pad_id: int
+    width: int = 512
+    feed_forward_width: int = 2048
+    heads: int = 8
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    activation: Literal["relu", "gelu", "swish"] = "relu"
+    norm_placement: Literal["post", "pre"] = "post"
+    norm_embeddings: bool = False
+    position_layout: Literal["interleaved", "halves"] = "interleaved"
+    scale_embeddings: bool = True
+    share_embeddings: bool = True
+    """Source and target read the same embedding table (needs one vocabulary)."""
+    tie_output: bool = True
+    """The output projection is the target embedding table, transposed (Press & Wolf 2017)."""
+    output_bias: bool = False
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.width % 2:
+            raise ValueError(f"width {self.width} is odd; sinusoidal positions need pairs")
+        if self.share_embeddings and self.source_vocabulary_size != self.target_vocabulary_size:
+            raise ValueError("share_embeddings needs one vocabulary for source and target")
+
+
+def sinusoidal_positions(
+    positions: Tensor, width: int, layout: Literal["interleaved", "halves"]
+) -> Tensor:
+    """Positional encoding of section 3.5 of the paper: [T] positions -> [T, E] float32.
+
+    "interleaved" alternates sine and cosine as in the paper; "halves" puts all sines first, then
+    all cosines, as Marian does.
+    """
+    pair = torch.arange(width // 2, device=positions.device, dtype=torch.float32)
+    if layout == "interleaved":
+        frequency = torch.exp(pair * (-math.log(10000.0) * 2 / width))
+    else:
+        frequency = torch.exp(pair * (-math.log(10000.0) / (width // 2)))
+    angle = positions.to(torch.float32)[:, None] * frequency[None, :]  # [T, E/2]
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    if layout == "interleaved":
+        return torch.stack([sine, cosine], dim=-1).flatten(1)  # [T, E]
+    return torch.cat([sine, cosine], dim=-1)  # [T, E]
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool = False
+) -> Tensor:
+    """softmax(Q K^T / sqrt(D)) V, section 3.2.1 of the paper.
+
+    `query` [B, H, T, D], `key` and `value` [B, H, S, D]; `mask` is True where a key may be looked
+    at and broadcasts to [B, H, T, S]. Returns [B, H, T, D].
+    """
+    return functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+
+
+class MultiHeadAttention(nn.Module):
+    """H attentions side by side, each on its own projection (section 3.2.2 of the paper)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """[B, T, E] -> [B, H, T, D]."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def merge_heads(self, x: Tensor) -> Tensor:
+        """[B, H, T, D] -> [B, T, E], through the output projection."""
+        return self.output(x.transpose(1, 2).flatten(2))
+
+    def project_self(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value [B, H, T, D] of one sequence, in one matrix product."""
+        query, key, value = self.query_key_value(x).chunk(3, dim=-1)
+        return self.split_heads(query), self.split_heads(key), self.split_heads(value)
+
+    def project_query(self, x: Tensor) -> Tensor:
+        """Query [B, H, T, D] alone, for cross-attention."""
+        width = x.shape[-1]
+        weight, bias = self.query_key_value.weight[:width], self.query_key_value.bias[:width]
+        return self.split_heads(functional.linear(x, weight, bias))
+
+    def project_memory(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value [B, H, S, D] of the encoder's output, for cross-attention."""
+        width = memory.shape[-1]
+        weight, bias = self.query_key_value.weight[width:], self.query_key_value.bias[width:]
+        key, value = functional.linear(memory, weight, bias).chunk(2, dim=-1)
+        return self.split_heads(key), self.split_heads(value)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "swish": functional.silu,
+}
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with an activation between, at each position (section 3.3)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.width, config.feed_forward_width)
+        self.outer = nn.Linear(config.feed_forward_width, config.width)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.activation(self.inner(x)))  # [B, T, E] -> F -> E
+
+
+class AddNorm(nn.Module):
+    """The residual connection and layer normalisation around a sublayer.
+
+    Post-norm, as in the paper: norm(x + sublayer(x)). Pre-norm: x + sublayer(norm(x)).
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.pre = config.norm_placement == "pre"
+        self.dropout = config.dropout
+
+    def before(self, x: Tensor) -> Tensor:
+        """What the sublayer reads."""
+        return self.norm(x) if self.pre else x
+
+    def after(self, x: Tensor, y: Tensor) -> Tensor:
+        """Joins the sublayer's output `y` with its input's residual `x`."""
+        if self.training and self.dropout:
+            y = functional.dropout(y, self.dropout)
+        return x + y if self.pre else self.norm(x + y)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over the source, then feed-forward."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention_norm = AddNorm(config)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = AddNorm(config)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`x` [B, S, E], `mask` [B, 1, 1, S] -> [B, S, E]."""
+        attention = self.self_attention
+        query, key, value = attention.project_self(self.self_attention_norm.before(x))
+        attended = scaled_dot_product_attention(query, key, value, mask)  # [B, H, S, D]
+        x = self.self_attention_norm.after(x, attention.merge_heads(attended))
+        y = self.feed_forward(self.feed_forward_norm.before(x))
+        return self.feed_forward_norm.after(x, y)
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention over the target so far, cross-attention to the source, feed-forward."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention_norm = AddNorm(config)
+        self.cross_attention = MultiHeadAttention(config.width, config.heads)
+        self.cross_attention_norm = AddNorm(config)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = AddNorm(config)
+
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], source_mask: Tensor) -> Tensor:
+        """All positions at once: `x` [B, T, E], `memory` key and value [B, H, S, D]."""
+        query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
+        attended = scaled_dot_product_attention(query, key, value, None, causal=True)
+        x = self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
+        return self.look_at_source(x, memory, source_mask)
+
+    def step(
+        self,
+        x: Tensor,
+        past: tuple[Tensor, Tensor],
+        memory: tuple[Tensor, Tensor],
+        source_mask: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One position: `x` [R, 1, E], `past` key and value [R, H, T, D] -> the same, T + 1."""
+        query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
+        key = torch.cat([past[0], key], dim=2)  # [R, H, T+1, D]
+        value = torch.cat([past[1], value], dim=2)  # [R, H, T+1, D]
+        attended = scaled_dot_product_attention(query, key, value, None)  # [R, H, 1, D]
+        x = self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
+        return self.look_at_source(x, memory, source_mask), (key, value)
+
+    def look_at_source(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """Cross-attention and feed-forward, the part that training and decoding share."""
+        query = self.cross_attention.project_query(self.cross_attention_norm.before(x))
+        attended = scaled_dot_product_attention(query, *memory, mask)  # [B, H, T, D]
+        x = self.cross_attention_norm.after(x, self.cross_attention.merge_heads(attended))
+        y = self.feed_forward(self.feed_forward_norm.before(x))
+        return self.feed_forward_norm.after(x, y)
+
+
+class Transformer(TranslationModel):
+    """Encoder and decoder. The output projection is apart, so that a loss can be chunked."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.source_embedding = nn.Embedding(config.source_vocabulary_size, config.width)
+        if config.share_embeddings:
+            self.target_embedding = self.source_embedding
+        else:
+            self.target_embedding = nn.Embedding(config.target_vocabulary_size, config.width)
+        self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        self.source_norm = nn.LayerNorm(config.width) if config.norm_embeddings else nn.Identity()
+        self.target_norm = nn.LayerNorm(config.width) if config.norm_embeddings else nn.Identity()
+        # A pre-norm stack leaves its sum unnormalised, so each side ends with one more norm.
+        final = nn.LayerNorm if config.norm_placement == "pre" else nn.Identity
+        self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
+        self.output = nn.Linear(config.width, config.target_vocabulary_size, config.output_bias)
+        if config.tie_output:
+            self.output.weight = self.target_embedding.weight
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot for matrices; embeddings so that they enter the stack with unit variance."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        for table in {self.source_embedding, self.target_embedding}:
+            nn.init.normal_(table.weight, std=self.config.width**-0.5)
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    @property
+    def encoder_layers(self) -> list[EncoderLayer]:
+        """The encoder's layers, first to last."""
+        return cast("list[EncoderLayer]", list(self.encoder))
+
+    @property
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """The decoder's layers, first to last."""
+        return cast("list[DecoderLayer]", list(self.decoder))
+
+    def embed(self, table: nn.Embedding, norm: nn.Module, ids: Tensor, first: int) -> Tensor:
+        """[B, T] ids whose first stands at position `first` -> [B, T, E]."""
+        x = table(ids)
+        if self.config.scale_embeddings:
+            x = x * math.sqrt(self.config.width)
+        positions = torch.arange(first, first + ids.shape[1], device=ids.device)
+        x = norm(x + sinusoidal_positions(positions, x.shape[-1], self.config.position_layout))
+        if self.training and self.config.dropout:
+            x = functional.dropout(x, self.config.dropout)
+        return x
+
+    def read_source(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, S] ids -> encoder output [B, S, E] and mask [B, 1, 1, S], True at real pieces."""
+        mask = (source != self.config.pad_id)[:, None, None, :]
+        x = self.embed(self.source_embedding, self.source_norm, source, 0)
+        for layer in self.encoder_layers:
+            x = layer(x, mask)
+        return self.encoder_norm(x), mask
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Training: [B, S] and [B, T] ids (target shifted right) -> hidden states [B, T, E]."""
+        memory, mask = self.read_source(source)
+        x = self.embed(self.target_embedding, self.target_norm, target, 0)
+        for layer in self.decoder_layers:
+            x = layer(x, layer.cross_attention.project_memory(memory), mask)
+        return self.decoder_norm(x)
+
+    def encode(self, source: Tensor) -> State:
+        """Decoding begins: [B, S] ids -> every state tensor of `state_specs`, caches empty."""
+        memory, mask = self.read_source(source)
+        head_size = self.config.width // self.config.heads
+        empty = memory.new_zeros(source.shape[0], self.config.heads, 0, head_size)
+        state = {"source_mask": mask[:, 0, 0]}  # [B, S]
+        for i, layer in enumerate(self.decoder_layers):
+            key, value = layer.cross_attention.project_memory(memory)
+            state |= {f"cross_key_{i}": key, f"cross_value_{i}": value}
+            state |= {f"self_key_{i}": empty, f"self_value_{i}": empty}
+        return state
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """One target token: [R] ids and the state -> logits [R, V] and the next state."""
+        mask = state["source_mask"][:, None, None, :]  # [R, 1, 1, S]
+        done = state["self_key_0"].shape[2]
+        x = self.embed(self.target_embedding, self.target_norm, ids[:, None], done)  # [R, 1, E]
+        after = dict(state)
+        for i, layer in enumerate(self.decoder_layers):
+            past = state[f"self_key_{i}"], state[f"self_value_{i}"]
+            memory = state[f"cross_key_{i}"], state[f"cross_value_{i}"]
+            x, present = layer.step(x, past, memory, mask)
+            after |= {f"self_key_{i}": present[0], f"self_value_{i}": present[1]}
+        return self.output(self.decoder_norm(x[:, 0])), after
+
+    def state_specs(self) -> tuple[StateSpec, ...]:
+        """What `encode` and `step` pass on, for the bundle's manifest."""
+        heads, size = self.config.heads, self.config.width // self.config.heads
+        mask = StateSpec("source_mask", "source", "bool", ("R", "S"))
+        layers = range(self.config.decoder_layers)
+        cross = [f"cross_{part}_{i}" for i in layers for part in ("key", "value")]
+        past = [f"self_{part}_{i}" for i in layers for part in ("key", "value")]
+        return (
+            mask,
+            *(StateSpec(n, "source", "float32", ("R", heads, "S", size)) for n in cross),
+            *(StateSpec(n, "step", "float32", ("R", heads, "T", size)) for n in past),
+        )

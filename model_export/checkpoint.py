@@ -1,0 +1,43 @@
+"""Checkpoints that survive a kill at any instant, and their average."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+
+
+def save_atomically(value: Any, path: Path) -> None:
+    """Writes beside `path`, then renames: a reader sees the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(path.suffix + ".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def load(path: Path) -> Any:
+    """Reads tensors and plain values only; nothing in the file is executed."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def keep_last(folder: Path, count: int) -> list[Path]:
+    """Deletes all but the newest `count` weight files of a folder; returns those kept."""
+    paths = sorted(folder.glob("weights-*.pt"))
+    for path in paths[:-count]:
+        path.unlink()
+    return paths[-count:]
+
+
+def average(paths: Sequence[Path]) -> Weights:
+    """The mean of several checkpoints' weights. Raises ValueError when there is none."""
+    if not paths:
+        raise ValueError("no checkpoint to average; train first")
+    total: Weights = load(paths[0])
+    for path in paths[1:]:
+        for name, tensor in load(path).items():
+            total[name] += tensor
+    return {name: tensor / len(paths) for name, tensor in total.items()}

@@ -1,0 +1,105 @@
+"""Pair files and the mixture drawn from them.
+
+A pair file holds one `first<TAB>second` pair a line in UTF-8, plain or compressed (.gz, .xz).
+"""
+
+import gzip
+import lzma
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from model_export.recipe import CorpusFile
+
+MAX_CHARACTERS = 400
+MAX_RATIO = 6.0
+
+
+class CorpusError(ValueError):
+    """A pair file is missing or malformed; the message names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training or dev example: text in `source` language and its translation."""
+
+    source: str
+    target: str
+    source_text: str
+    target_text: str
+
+
+def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields the pairs of a file. Raises CorpusError on a line that is not one pair."""
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such pair file")
+    with _open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            fields = line.rstrip("\r\n").split("\t")
+            if len(fields) != 2:
+                raise CorpusError(f"{path}:{number}: {len(fields)} fields where a pair has 2")
+            yield fields[0], fields[1]
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def clean(first: str, second: str) -> tuple[str, str] | None:
+    """Normalises a pair (NFC, single spaces); None when it can't teach anything."""
+    first, second = (" ".join(unicodedata.normalize("NFC", s).split()) for s in (first, second))
+    shorter, longer = sorted((len(first), len(second)))
+    if shorter == 0 or longer > MAX_CHARACTERS or longer > MAX_RATIO * (shorter + 10):
+        return None
+    return (first, second)
+
+
+def load_pairs(folder: Path, file: CorpusFile) -> list[tuple[str, str]]:
+    """The clean, distinct pairs of one file, in file order."""
+    pairs = (clean(*pair) for pair in read_pairs(folder / file.path))
+    return list(dict.fromkeys(pair for pair in pairs if pair is not None))
+
+
+class Mixture:
+    """Weighted pair files from which each epoch draws the same examples for the same seed."""
+
+    def __init__(self, folder: Path, files: Sequence[CorpusFile], languages: tuple[str, str]):
+        self.files = files
+        self.languages = languages
+        self.pairs = [load_pairs(folder, file) for file in files]
+
+    def holdout(self, count: int, seed: int) -> list[tuple[str, str]]:
+        """Takes `count` pairs out of the mixture for a dev set; reproducible."""
+        rng = np.random.default_rng([seed, 0])
+        places = [(f, i) for f, pairs in enumerate(self.pairs) for i in range(len(pairs))]
+        chosen = {places[i] for i in rng.permutation(len(places))[:count]}
+        held = [self.pairs[f][i] for f, i in sorted(chosen)]
+        self.pairs = [
+            [pair for i, pair in enumerate(pairs) if (f, i) not in chosen]
+            for f, pairs in enumerate(self.pairs)
+        ]
+        return held
+
+    def epoch(self, number: int, seed: int) -> list[tuple[int, int, bool]]:
+        """Draws epoch `number`: (file, pair, reversed) triples, in file order.
+
+        A weight of 2.5 takes every pair twice and a random half of them once more.
+        """
+        rng = np.random.default_rng([seed, number])
+        drawn = []
+        for f, (file, pairs) in enumerate(zip(self.files, self.pairs, strict=True)):
+            for direction in file.directions:
+                whole, part = divmod(file.weight, 1)
+                extra = rng.permutation(len(pairs))[: round(part * len(pairs))]
+                numbers = [*range(len(pairs))] * int(whole) + extra.tolist()
+                backward = direction != "-".join(self.languages)
+                drawn.extend((f, i, backward) for i in numbers)
+        return drawn

@@ -1,0 +1,188 @@
+"""The training loop: updates, schedule, evaluation on the dev set, exact resume after a kill."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from model_export import checkpoint
+from model_export.architectures.model import TranslationModel
+from model_export.batches import Batch, EncodedExample, dev_batches
+from model_export.dataset import Position, TrainingStream
+from model_export.loss import cross_entropy
+from model_export.recipe import TrainingRecipe
+
+SAVE_EVERY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One look at the dev set; `scores` maps a metric and direction to its value."""
+
+    update: int
+    tokens: int
+    train_loss: float
+    dev_loss: float
+    scores: dict[str, float]
+
+
+def learning_rate(recipe: TrainingRecipe, update: int) -> float:
+    """Linear warm-up, then inverse square root (Vaswani et al. 2017) or linear decay to zero."""
+    warm = update / recipe.warmup_updates
+    if recipe.schedule == "inverse-sqrt":
+        return recipe.learning_rate * min(warm, math.sqrt(1 / max(warm, 1e-9)))
+    left = (recipe.updates - update) / max(1, recipe.updates - recipe.warmup_updates)
+    return recipe.learning_rate * max(0.0, min(warm, left))
+
+
+class Trainer:
+    """Owns the model, its optimiser and the position in the data; writes to one run folder."""
+
+    def __init__(
+        self,
+        model: TranslationModel,
+        stream: TrainingStream,
+        recipe: TrainingRecipe,
+        run: Path,
+        score: Callable[[], dict[str, float]] | None = None,
+    ) -> None:
+        torch.set_flush_denormal(True)  # denormals make exp five times slower
+        torch.manual_seed(recipe.seed)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = model.to(self.device)
+        self.stream, self.recipe, self.run, self.score = stream, recipe, run, score
+        decayed = [p for p in model.parameters() if p.dim() > 1]
+        plain = [p for p in model.parameters() if p.dim() <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-9, fused=True)
+        self.update, self.tokens, self.position = 0, 0, Position()
+        self.history: list[Evaluation] = []
+
+    def resume(self) -> bool:
+        """Continues from the run folder's checkpoint, if there is one."""
+        path = self.run / "checkpoint.pt"
+        if not path.exists():
+            return False
+        saved = checkpoint.load(path)
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        torch.set_rng_state(saved["rng"])
+        self.update, self.tokens = saved["update"], saved["tokens"]
+        self.position = Position(**saved["position"])
+        self.history = [Evaluation(**row) for row in saved["history"]]
+        return True
+
+    def save(self) -> None:
+        """Everything that `resume` needs, in one atomic write."""
+        checkpoint.save_atomically(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "rng": torch.get_rng_state(),
+                "update": self.update,
+                "tokens": self.tokens,
+                "position": asdict(self.position),
+                "history": [asdict(e) for e in self.history],
+            },
+            self.run / "checkpoint.pt",
+        )
+
+    def train(
+        self, dev: Sequence[EncodedExample], on_evaluation: Callable[[list[Evaluation]], None]
+    ) -> None:
+        """Runs to the recipe's last update; saves about once a minute and at each evaluation."""
+        batches = self.stream.batches(self.position)
+        saved, losses = time.monotonic(), []
+        progress = tqdm(
+            total=self.recipe.updates,
+            initial=self.update,
+            unit="update",
+            dynamic_ncols=True,
+            mininterval=5,
+        )
+        started, tokens_before = time.monotonic(), self.tokens
+        while self.update < self.recipe.updates:
+            losses.append(self.one_update(batches))
+            progress.update()
+            rate = (self.tokens - tokens_before) / (time.monotonic() - started)
+            progress.set_postfix_str(
+                f"loss {sum(losses[-100:]) / len(losses[-100:]):.3f}, {rate:.0f} tokens/s",
+                refresh=False,
+            )
+            if self.update % self.recipe.evaluate_every == 0 or self.update == self.recipe.updates:
+                self.evaluate(dev, sum(losses) / len(losses))
+                losses = []
+                on_evaluation(self.history)
+            elif time.monotonic() - saved < SAVE_EVERY_SECONDS:
+                continue
+            self.save()
+            saved = time.monotonic()
+        progress.close()
+
+    def one_update(self, batches: Iterator[tuple[Batch, Position]]) -> float:
+        """Gradients over enough batches for one update, then one optimiser step.
+
+        Returns the smoothed loss in nats a token.
+        """
+        parts: list[Batch] = []
+        padded = 0
+        while padded < self.recipe.tokens_per_update:
+            batch, self.position = next(batches)
+            parts.append(batch)
+            padded += max(batch.source.numel(), batch.target_in.numel())
+            if padded + self.recipe.tokens_per_batch > self.recipe.tokens_per_update:
+                break
+        pad_id = self.stream.vocabulary.pad_id
+        tokens = sum(int((b.target_out != pad_id).sum()) for b in parts)
+        self.model.train()
+        loss_sum = 0.0
+        for batch in parts:
+            loss, _ = self.loss(batch, self.recipe.label_smoothing)
+            (loss / tokens).backward()
+            loss_sum += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.update += 1
+        self.tokens += tokens
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.update)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss_sum / tokens
+
+    def loss(self, batch: Batch, smoothing: float) -> tuple[Any, Any]:
+        """Smoothed loss and negative log-likelihood of a batch, summed over its tokens."""
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.bf16):
+            hidden = self.model(batch.source.to(self.device), batch.target_in.to(self.device))
+            return cross_entropy(
+                hidden,
+                self.model.output,
+                batch.target_out.to(self.device),
+                self.stream.vocabulary.pad_id,
+                smoothing,
+            )
+
+    def evaluate(self, dev: Sequence[EncodedExample], train_loss: float) -> None:
+        """Dev loss (plain negative log-likelihood, nats a token) and scores, into the history."""
+        self.model.eval()
+        pad_id = self.stream.vocabulary.pad_id
+        total, tokens = 0.0, 0
+        with torch.no_grad():
+            for batch in dev_batches(dev, self.recipe.tokens_per_batch, pad_id):
+                total += float(self.loss(batch, 0.0)[1])
+                tokens += int((batch.target_out != pad_id).sum())
+        scores = self.score() if self.score else {}
+        self.history.append(
+            Evaluation(self.update, self.tokens, train_loss, total / tokens, scores)
+        )
+        weights = {k: v.cpu() for k, v in self.model.state_dict().items()}
+        folder = self.run / "weights"
+        checkpoint.save_atomically(weights, folder / f"weights-{self.update:07d}.pt")
+        checkpoint.keep_last(folder, self.recipe.average_last)

@@ -1,0 +1,1 @@
+"""Bundles, search and scheduling. Knows no HTTP."""

@@ -1,0 +1,230 @@
+"""The model bundle: a directory with a manifest, the contract between training and serving.
+
+This module defines the format and refuses what breaks it. It opens no ONNX graph and no
+tokenizer; `docs/bundle.md` describes the format for people.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from service.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+MODEL_CARD = "README.md"
+
+_STRICT = ConfigDict(extra="forbid")
+_Positive = Annotated[int, Field(gt=0)]
+_Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A plain name: no separator and no leading dot, so no file outside the bundle can be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """One tensor of the decoder's state, batch on axis 0.
+
+    `source` tensors are fixed once the source is encoded; `step` tensors change at each step.
+    In `shape` a letter is an axis that varies: R rows, S source length, T target length so far.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: str
+    kind: Literal["source", "step"]
+    dtype: Literal["float32", "bool", "int64"]
+    shape: tuple[Literal["R", "S", "T"] | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """A source and a target language, as ISO 639 codes."""
+
+    __pydantic_config__ = _STRICT
+    source: _Language
+    target: _Language
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularySpec:
+    """SentencePiece models and special ids; `source` and `target` may be the same file."""
+
+    __pydantic_config__ = _STRICT
+    source: _FileName
+    target: _FileName
+    size: _Positive
+    pad_id: int
+    bos_id: int
+    eos_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Lengths in pieces that the model was made for, control symbols included."""
+
+    __pydantic_config__ = _STRICT
+    max_source_length: _Positive
+    max_target_length: _Positive
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingDefaults:
+    """What a request gets that asks for nothing."""
+
+    __pydantic_config__ = _STRICT
+    beam_size: _Positive = 4
+    length_penalty: Annotated[float, Field(ge=0)] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A corpus that the weights were trained on."""
+
+    __pydantic_config__ = _STRICT
+    name: str
+    licence: str
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the weights come from."""
+
+    __pydantic_config__ = _STRICT
+    recipe: str
+    updates: int
+    target_tokens: int
+    data: tuple[DataSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One evaluation figure with the signature that makes it repeatable."""
+
+    __pydantic_config__ = _STRICT
+    data: str
+    direction: str
+    decoding: str
+    metric: str
+    value: float
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """Size in bytes and SHA-256 of a file."""
+
+    __pydantic_config__ = _STRICT
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that the service knows about a model. `architecture` is for people only."""
+
+    __pydantic_config__ = _STRICT
+    format_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
+    version: str
+    architecture: str
+    parameters: _Positive
+    precision: Literal["float32", "int8"]
+    directions: Annotated[tuple[Direction, ...], Field(min_length=1)]
+    vocabulary: VocabularySpec
+    encoder: _FileName
+    decoder: _FileName
+    state: Annotated[tuple[StateSpec, ...], Field(min_length=1)]
+    limits: Limits
+    decoding: DecodingDefaults
+    provenance: Provenance
+    scores: tuple[Score, ...]
+    files: dict[_FileName, FileSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A directory whose manifest is sound and whose files are what the manifest says."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files."""
+        return self.path / name
+
+
+def describe_file(path: Path) -> FileSpec:
+    """Size and checksum of a file, read in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileSpec(path.stat().st_size, digest)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Reads and checks a bundle directory. Raises BundleError with all faults at once."""
+    manifest = _read_manifest(path)
+    faults = [*_file_faults(path, manifest), *_reference_faults(manifest)]
+    if faults:
+        raise BundleError(str(path), faults)
+    return Bundle(path, manifest)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes the manifest into a bundle directory."""
+    text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
+    (path / MANIFEST).write_text(text + "\n", "utf-8")
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        raw: Any = json.loads((path / MANIFEST).read_text("utf-8"))
+    except OSError as error:
+        raise BundleError(str(path), [f"{MANIFEST}: {error.strerror}"]) from error
+    except ValueError as error:
+        raise BundleError(str(path), [f"{MANIFEST} is not JSON: {error}"]) from error
+    if isinstance(raw, dict) and raw.get("format_version") != FORMAT_VERSION:
+        version = raw.get("format_version")
+        fault = f"format_version is {version!r}, this service reads {FORMAT_VERSION}"
+        raise BundleError(str(path), [fault])
+    try:
+        return TypeAdapter(Manifest).validate_python(raw)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise BundleError(str(path), faults) from error
+
+
+def _file_faults(path: Path, manifest: Manifest) -> Iterator[str]:
+    for name, expected in manifest.files.items():
+        file = path / name
+        if file.is_symlink() or not file.is_file():
+            yield f"{name} is missing or not a plain file"
+        elif file.stat().st_size != expected.bytes:
+            yield f"{name} has {file.stat().st_size} bytes instead of {expected.bytes}"
+        elif describe_file(file) != expected:
+            yield f"{name} does not match its checksum"
+
+
+def _reference_faults(manifest: Manifest) -> Iterator[str]:
+    vocabulary = manifest.vocabulary
+    needed = (manifest.encoder, manifest.decoder, vocabulary.source, vocabulary.target)
+    for name in dict.fromkeys(needed):
+        if name not in manifest.files:
+            yield f"{name} is used but not listed in files"
+    for name in ("pad_id", "bos_id", "eos_id"):
+        if not 0 <= getattr(vocabulary, name) < vocabulary.size:
+            yield f"vocabulary.{name} is outside the vocabulary of {vocabulary.size} pieces"
+    names = [spec.name for spec in manifest.state]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"state {name} is described twice"
+    for spec in manifest.state:
+        if spec.shape[:1] != ("R",):
+            yield f"state {spec.name} does not have its rows (R) on axis 0"

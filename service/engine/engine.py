@@ -1,0 +1,79 @@
+"""One model, ready to translate sentences: bundle, vocabulary, scheduler and workers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from service.engine.bundle import Manifest, load_bundle
+from service.engine.model import StepModel
+from service.engine.onnx_model import OnnxModel
+from service.engine.request import DecodingOptions
+from service.engine.scheduler import Scheduler, SchedulerLimits, Ticket
+from service.engine.search import SearchInput
+from service.engine.vocabulary import Vocabulary
+from service.engine.worker import Worker
+from service.metrics import ModelMetrics
+
+
+class Engine:
+    """Starts its workers at once; `close` ends them after the work that waits is done."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        vocabulary: Vocabulary,
+        model: StepModel[Any],
+        limits: SchedulerLimits,
+        metrics: ModelMetrics,
+        workers: int = 1,
+    ) -> None:
+        self.manifest = manifest
+        self.vocabulary = vocabulary
+        self.metrics = metrics
+        self.scheduler = Scheduler(limits)
+        special_ids = manifest.vocabulary.bos_id, manifest.vocabulary.eos_id
+        self.workers = [
+            Worker(f"{manifest.name}-{i}", model, self.scheduler, special_ids, metrics)
+            for i in range(workers)
+        ]
+        for worker in self.workers:
+            worker.start()
+        metrics.watch_queue(lambda: self.scheduler.waiting)
+
+    @classmethod
+    def load(
+        cls, path: Path, limits: SchedulerLimits, metrics: ModelMetrics, workers: int
+    ) -> "Engine":
+        """Opens a bundle and warms it up. Raises BundleError if it is not sound."""
+        bundle = load_bundle(path)
+        vocabulary = Vocabulary(
+            bundle.file(bundle.manifest.vocabulary.source),
+            bundle.file(bundle.manifest.vocabulary.target),
+        )
+        model = OnnxModel(bundle)
+        engine = cls(bundle.manifest, vocabulary, model, limits, metrics, workers)
+        engine.warm_up()
+        return engine
+
+    def warm_up(self) -> None:
+        """Decodes a few pieces, greedy and beam, so that the first caller finds memory ready."""
+        source = self.vocabulary.encode_source("", self.manifest.directions[0].target)
+        for beam_size in {1, self.manifest.decoding.beam_size}:
+            options = DecodingOptions(beam_size=beam_size, max_target_length=4)
+            for ticket in self.submit([SearchInput(source, options)]):
+                ticket.future.result()
+
+    def submit(self, inputs: Sequence[SearchInput]) -> list[Ticket]:
+        """Queues sentences. Raises Overloaded, or EngineFailed once the engine has stopped."""
+        return self.scheduler.submit(inputs)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it takes work and all workers are alive."""
+        return self.scheduler.open and all(worker.is_alive() for worker in self.workers)
+
+    def close(self) -> None:
+        """Answers what waits, then ends the workers."""
+        self.scheduler.close()
+        for worker in self.workers:
+            worker.join()

@@ -1,0 +1,45 @@
+"""What is asked of the engine and what it answers: values, no behaviour."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingOptions:
+    """How to search. Raises ValueError for options that contradict each other."""
+
+    beam_size: int = 1
+    """Hypotheses kept at each step; 1 is greedy search."""
+    n_best: int = 1
+    """Hypotheses returned, best first; at most `beam_size`."""
+    length_penalty: float = 1.0
+    """Alpha of Wu et al. 2016, equation 14: score / ((5 + length) / 6) ** alpha."""
+    max_target_length: int = 128
+    """Pieces of the longest hypothesis, eos included."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_best <= self.beam_size:
+            raise ValueError(f"n_best {self.n_best} is not within 1..beam_size {self.beam_size}")
+        if self.max_target_length < 1:
+            raise ValueError(f"max_target_length {self.max_target_length} is below 1")
+        if self.length_penalty < 0:
+            raise ValueError(f"length_penalty {self.length_penalty} is negative")
+
+
+class FinishReason(StrEnum):
+    """Why a hypothesis ended."""
+
+    EOS = "eos"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One translation of a sentence, as ids without bos and eos."""
+
+    ids: tuple[int, ...]
+    score: float
+    """Sum of log-probabilities, eos included."""
+    normalised_score: float
+    """`score` divided by the length penalty; hypotheses are ranked by it."""
+    finish_reason: FinishReason

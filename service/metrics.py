@@ -1,0 +1,162 @@
+"""All Prometheus metrics, one naming scheme: `seq2serve_*`, base units, bounded labels.
+
+Labels hold only model names, directions, route templates and enumerations, never a caller's text.
+"""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+STAGES = ("segment", "tokenise", "queue", "decode", "detokenise", "total")
+"""The stages of a translation; queue and decode are counted for each sentence."""
+
+Queue = Callable[[], tuple[int, int]]
+
+
+class QueueCollector(Collector):
+    """Reads the queues when somebody looks, so that the hot path does nothing for it."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, Queue] = {}
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Sentences and source tokens waiting, for each model."""
+        sentences = GaugeMetricFamily(
+            "seq2serve_waiting_sentences", "Sentences waiting for a batch.", labels=["model"]
+        )
+        tokens = GaugeMetricFamily(
+            "seq2serve_waiting_tokens", "Source tokens waiting for a batch.", labels=["model"]
+        )
+        for model, queue in self.queues.items():
+            waiting = queue()
+            sentences.add_metric([model], waiting[0])
+            tokens.add_metric([model], waiting[1])
+        return sentences, tokens
+
+
+class Metrics:
+    """Everything that is measured, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.http_requests = Counter(
+            "seq2serve_http_requests",
+            "HTTP requests.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.http_seconds = Histogram(
+            "seq2serve_http_request_duration_seconds",
+            "From the request's first byte to the answer's last.",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.http_in_flight = Gauge(
+            "seq2serve_http_requests_in_flight",
+            "HTTP requests being answered.",
+            registry=self.registry,
+        )
+        self.rejections = Counter(
+            "seq2serve_rejections", "Translations turned away.", ["reason"], registry=self.registry
+        )
+        self.stage_seconds = Histogram(
+            "seq2serve_stage_duration_seconds",
+            "Time in each stage of a translation.",
+            ["model", "stage"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.batch_rows = Histogram(
+            "seq2serve_batch_sentences",
+            "Sentences joined into one batch.",
+            ["model"],
+            buckets=POWERS_OF_TWO[:9],
+            registry=self.registry,
+        )
+        self.batch_tokens = Histogram(
+            "seq2serve_batch_source_tokens",
+            "Source tokens joined into one batch, without padding.",
+            ["model"],
+            buckets=POWERS_OF_TWO,
+            registry=self.registry,
+        )
+        self.source_tokens = Counter(
+            "seq2serve_source_tokens",
+            "Source tokens read.",
+            ["model", "direction"],
+            registry=self.registry,
+        )
+        self.target_tokens = Counter(
+            "seq2serve_target_tokens",
+            "Target tokens returned.",
+            ["model", "direction"],
+            registry=self.registry,
+        )
+        self.characters = Counter(
+            "seq2serve_characters",
+            "Characters of source text.",
+            ["model", "direction"],
+            registry=self.registry,
+        )
+        self.sentences_finished = Counter(
+            "seq2serve_finished_sentences",
+            "Sentences decoded.",
+            ["model", "reason"],
+            registry=self.registry,
+        )
+        self.model_info = Gauge(
+            "seq2serve_model_info",
+            "Loaded models.",
+            ["model", "version", "precision"],
+            registry=self.registry,
+        )
+        self.queues = QueueCollector()
+        self.registry.register(self.queues)
+
+    def for_model(self, name: str) -> "ModelMetrics":
+        """The same metrics with the model's label filled in."""
+        return ModelMetrics(self, name)
+
+
+class ModelMetrics:
+    """What an engine reports of itself."""
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self._metrics = metrics
+        self._name = name
+        self._rows = metrics.batch_rows.labels(name)
+        self._tokens = metrics.batch_tokens.labels(name)
+        self._stages = {stage: metrics.stage_seconds.labels(name, stage) for stage in STAGES}
+
+    def watch_queue(self, queue: Queue) -> None:
+        """Reads the queue's length whenever metrics are scraped."""
+        self._metrics.queues.queues[self._name] = queue
+
+    def batch(self, sentences: int, tokens: int) -> None:
+        """A batch starts."""
+        self._rows.observe(sentences)
+        self._tokens.observe(tokens)
+
+    def finished(self, reason: str) -> None:
+        """A sentence is decoded."""
+        self._metrics.sentences_finished.labels(self._name, reason).inc()
+
+    def cancelled(self) -> None:
+        """A sentence was decoded for nobody."""
+        self.finished("cancelled")
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """A stage took this long."""
+        self._stages[stage].observe(seconds)
+
+    def translated(self, direction: str, source: int, target: int, characters: int) -> None:
+        """A request is answered: source tokens, target tokens, characters."""
+        self._metrics.source_tokens.labels(self._name, direction).inc(source)
+        self._metrics.target_tokens.labels(self._name, direction).inc(target)
+        self._metrics.characters.labels(self._name, direction).inc(characters)

@@ -1,0 +1,218 @@
+"""From texts to translations: choose a model, cut into sentences, decode, join. Knows no HTTP."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+from service.engine.bundle import Direction, Manifest
+from service.engine.engine import Engine
+from service.engine.request import DecodingOptions
+from service.engine.scheduler import Decoded
+from service.engine.search import SearchInput
+from service.errors import LimitExceeded, UnknownModel, UnsupportedDirection
+from service.text.segmentation import Segmentation, segment_to_fit
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingChoice:
+    """What a caller says about decoding; None leaves it to the model's defaults."""
+
+    strategy: Literal["greedy", "beam"] | None = None
+    beam_size: int | None = None
+    n_best: int | None = None
+    length_penalty: float | None = None
+    max_target_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationRequest:
+    """Texts to translate in one direction."""
+
+    texts: tuple[str, ...]
+    direction: Direction
+    model: str | None = None
+    decoding: DecodingChoice = DecodingChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class TextHypothesis:
+    """One translation of a whole text; `score` sums the log-probabilities of its sentences."""
+
+    text: str
+    score: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The hypotheses of one text, best first; never empty."""
+
+    hypotheses: tuple[TextHypothesis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationResult:
+    """The answer to a request. `timings` maps a stage to seconds."""
+
+    model: str
+    translations: tuple[Translation, ...]
+    characters: int
+    source_tokens: int
+    target_tokens: int
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """A text cut into sentences, and the source ids of each."""
+
+    segmentation: Segmentation
+    sources: tuple[tuple[int, ...], ...]
+
+
+class Translator:
+    """Holds the engines by name; the first that serves a direction is its default."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.engines = {engine.manifest.name: engine for engine in engines}
+
+    async def translate(self, request: TranslationRequest) -> TranslationResult:
+        """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
+
+        Cancelling it takes the sentences out of the queue and out of running batches.
+        """
+        started = time.monotonic()
+        engine = self.choose(request.model, request.direction)
+        options = resolve_decoding(request.decoding, engine.manifest)
+        # The event loop only waits: whatever computes does so in another thread.
+        texts, timings = await asyncio.to_thread(prepare, engine, request)
+        tickets = engine.submit(
+            [
+                SearchInput(source, replace(options, max_target_length=length))
+                for text in texts
+                for source in text.sources
+                for length in [min(options.max_target_length, longest_sensible(len(source)))]
+            ]
+        )
+        try:
+            decoded = await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
+        finally:
+            for ticket in tickets:
+                ticket.future.cancel()
+        for sentence in decoded:
+            engine.metrics.stage("queue", sentence.queue_seconds)
+            engine.metrics.stage("decode", sentence.decode_seconds)
+        timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
+        timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
+        result = await asyncio.to_thread(finish, engine, request, texts, decoded, timings)
+        timings["total"] = time.monotonic() - started
+        for stage in ("segment", "tokenise", "detokenise", "total"):
+            engine.metrics.stage(stage, timings[stage])
+        return result
+
+    def choose(self, model: str | None, direction: Direction) -> Engine:
+        """The named engine, or the direction's default. Raises RequestError, listing what is."""
+        if model is not None and model not in self.engines:
+            raise UnknownModel(
+                "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
+            )
+        asked = [self.engines[model]] if model is not None else list(self.engines.values())
+        for engine in asked:
+            if direction in engine.manifest.directions:
+                return engine
+        served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
+        raise UnsupportedDirection(
+            "target", f"cannot translate {direction}; {_listing('direction', served)}"
+        )
+
+
+def _listing(what: str, names: Iterable[str]) -> str:
+    return f"available {what}s: {', '.join(names) or 'none'}"
+
+
+def resolve_decoding(choice: DecodingChoice, manifest: Manifest) -> DecodingOptions:
+    """Fills a caller's choice up with the model's defaults. Raises LimitExceeded."""
+    defaults, limit = manifest.decoding, manifest.limits.max_target_length
+    if choice.strategy == "greedy":
+        beam_size = 1
+    else:
+        beam_size = choice.beam_size or max(defaults.beam_size, choice.n_best or 1)
+    if choice.max_target_length is not None and choice.max_target_length > limit:
+        raise LimitExceeded(
+            "decoding.max_target_length",
+            f"max_target_length {choice.max_target_length} is above this model's {limit}",
+        )
+    penalty = choice.length_penalty
+    return DecodingOptions(
+        beam_size=beam_size,
+        n_best=choice.n_best or 1,
+        length_penalty=defaults.length_penalty if penalty is None else penalty,
+        max_target_length=choice.max_target_length or limit,
+    )
+
+
+def longest_sensible(source_length: int) -> int:
+    """Target pieces beyond which a hypothesis can only be running in circles."""
+    return 3 * source_length + 16
+
+
+def prepare(
+    engine: Engine, request: TranslationRequest
+) -> tuple[list[PreparedText], dict[str, float]]:
+    """Segments and tokenises all texts; returns the seconds of both stages too."""
+    vocabulary, target = engine.vocabulary, request.direction.target
+    limit = engine.manifest.limits.max_source_length
+
+    def fits(sentence: str) -> bool:
+        return len(vocabulary.encode_source(sentence, target)) <= limit
+
+    started = time.monotonic()
+    segmentations = [segment_to_fit(t, request.direction.source, fits) for t in request.texts]
+    segmented = time.monotonic()
+    texts = [
+        PreparedText(s, tuple(tuple(vocabulary.encode_source(x, target)) for x in s.sentences))
+        for s in segmentations
+    ]
+    tokenised = time.monotonic()
+    return texts, {"segment": segmented - started, "tokenise": tokenised - segmented}
+
+
+def finish(
+    engine: Engine,
+    request: TranslationRequest,
+    texts: Sequence[PreparedText],
+    decoded: Sequence[Decoded],
+    timings: dict[str, float],
+) -> TranslationResult:
+    """Turns ids back into text, sentence by sentence, and joins the sentences of each text."""
+    started = time.monotonic()
+    left = iter(decoded)
+    translations = tuple(
+        join_sentences(engine, text.segmentation, list(islice(left, len(text.sources))))
+        for text in texts
+    )
+    timings["detokenise"] = time.monotonic() - started
+    source_tokens = sum(len(source) for text in texts for source in text.sources)
+    target_tokens = sum(translation.hypotheses[0].tokens for translation in translations)
+    characters = sum(map(len, request.texts))
+    engine.metrics.translated(str(request.direction), source_tokens, target_tokens, characters)
+    name = engine.manifest.name
+    return TranslationResult(name, translations, characters, source_tokens, target_tokens, timings)
+
+
+def join_sentences(
+    engine: Engine, segmentation: Segmentation, sentences: Sequence[Decoded]
+) -> Translation:
+    """The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
+    count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
+    joined = []
+    for rank in range(count):
+        # A sentence with fewer hypotheses repeats its last one.
+        chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
+        text = segmentation.join([engine.vocabulary.decode(h.ids) for h in chosen])
+        score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
+        joined.append(TextHypothesis(text, score, tokens))
+    return Translation(tuple(joined))

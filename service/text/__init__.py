@@ -1,0 +1,1 @@
+"""Plain text work: cutting text into sentences and putting it together again."""
