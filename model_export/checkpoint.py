@@ -24,12 +24,17 @@ def load(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def keep_last(folder: Path, count: int) -> list[Path]:
-    """Deletes all but the newest `count` weight files of a folder; returns those kept."""
-    paths = sorted(folder.glob("weights-*.pt"))
-    for path in paths[:-count]:
-        path.unlink()
-    return paths[-count:]
+def newest(folder: Path, count: int) -> list[Path]:
+    """The newest `count` weight files of a folder, oldest first."""
+    return sorted(folder.glob("weights-*.pt"))[-count:]
+
+
+def prune(folder: Path, count: int) -> None:
+    """Deletes all but the newest `count` weight files."""
+    kept = newest(folder, count)
+    for path in folder.glob("weights-*.pt"):
+        if path not in kept:
+            path.unlink()
 
 
 def average(paths: Sequence[Path]) -> Weights:

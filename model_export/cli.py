@@ -1,58 +1,141 @@
-"""`model-export`: from pair files to a served bundle, one subcommand a stage."""
+"""From pair files to a served bundle, one subcommand a stage, in this order:
+tokenizer, train, export, verify, evaluate.
+
+A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
+a run makes; the bundle folder is what `seq2serve serve` loads.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from model_export.recipe import RecipeError, load_recipe
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", exists=True)]
-Corpora = Annotated[Path, typer.Option(help="The folder that the recipe's paths start from.")]
-Run = Annotated[Path, typer.Option(help="Folder of this run: tokenizer, checkpoints, curves.")]
+Corpora = Annotated[
+    Path, typer.Option(help="Folder that the paths in the recipe start from.", exists=True)
+]
+RunFolder = Annotated[Path, typer.Option("--run", help="Folder of this run.")]
+BundleFolder = Annotated[Path, typer.Argument(help="The bundle directory.")]
 
 
 @app.command()
-def tokenizer(recipe: RecipePath, corpora: Corpora, run: Run) -> None:
+def tokenizer(recipe: RecipePath, corpora: Corpora, run: RunFolder) -> None:
     """Train the SentencePiece model on one epoch of the recipe's mixture."""
-    from model_export.corpus import Mixture
-    from model_export.recipe import load_recipe
-    from model_export.tokenizer import train_tokenizer
+    from model_export.runs import make_tokenizer
 
-    plan = load_recipe(recipe)
-    mixture = Mixture(corpora, plan.train, plan.languages)
-    texts = (
-        text for f, i, _ in mixture.epoch(1, plan.training.seed) for text in mixture.pairs[f][i]
-    )
-    train_tokenizer(texts, plan.tokenizer, plan.languages, run / "tokenizer.model")
-    typer.echo(f"{run / 'tokenizer.model'}: {plan.tokenizer.vocabulary_size} pieces")
+    path = make_tokenizer(load_recipe(recipe), corpora, run)
+    typer.echo(f"tokenizer: {path}")
 
 
 @app.command()
-def train(recipe: RecipePath, corpora: Corpora, run: Run) -> None:
-    """Train, or continue a run that was stopped or killed."""
-    from model_export.architectures import build_model
-    from model_export.corpus import Mixture, load_pairs
-    from model_export.dataset import TrainingStream, both_ways, encode_examples
+def train(recipe: RecipePath, corpora: Corpora, run: RunFolder) -> None:
+    """Train, or continue a run that was stopped or killed: it loses a minute at most."""
+    from model_export import runs
+    from model_export.evaluation import signatures
     from model_export.plots import plot_history
-    from model_export.recipe import load_recipe
     from model_export.training import Trainer
-    from service.engine.vocabulary import Vocabulary
 
     plan = load_recipe(recipe)
-    vocabulary = Vocabulary(run / "tokenizer.model")
-    mixture = Mixture(corpora, plan.train, plan.languages)
-    pairs = [pair for file in plan.dev for pair in load_pairs(corpora, file)]
-    dev = [e for pair in pairs for e in both_ways(pair, plan.languages)]
-    model = build_model(plan.architecture, len(vocabulary), vocabulary.pad_id)
-    trainer = Trainer(model, TrainingStream(mixture, vocabulary, plan.training), plan.training, run)
-    if trainer.resume():
-        typer.echo(f"continuing at update {trainer.update}")
-    trainer.train(
-        encode_examples(dev, vocabulary),
-        lambda h: (print(h[-1]), plot_history(h, run / "loss.png")),
+    trainer, dev = runs.make_trainer(plan, corpora, run)
+    typer.echo(f"{'continuing' if trainer.update else 'starting'} at update {trainer.update}")
+    for language in plan.languages:
+        typer.echo(f"scores into {language}: {signatures(language)}")
+
+    def report(trainer: Trainer) -> None:
+        last = trainer.history[-1]
+        scores = ", ".join(f"{name} {value:.1f}" for name, value in last.scores.items())
+        typer.echo(f"\nupdate {last.update}: dev loss {last.dev_loss:.3f}; {scores}")
+        plot_history(trainer.history, run / "loss.png")
+
+    runs.train(trainer, dev, report)
+
+
+@app.command()
+def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunFolder) -> None:
+    """Write the bundle: ONNX graphs of the averaged weights, tokenizer, manifest, model card."""
+    from model_export.export import REFERENCE_SENTENCES, export_run, load_run
+    from model_export.runs import data_sets, load_data
+
+    plan = load_recipe(recipe)
+    dev = load_data(plan, corpora)[1][: REFERENCE_SENTENCES // 2]
+    first, second = plan.languages
+    sentences = [(a, second) for a, _ in dev] + [(b, first) for _, b in dev]
+    trained = load_run(plan, run)
+    manifest = export_run(trained, bundle, tuple(data_sets(plan, corpora)), sentences)
+    size = sum(file.bytes for file in manifest.files.values())
+    typer.echo(f"{bundle}: {manifest.parameters:,} parameters, {size / 1e6:.1f} MB")
+
+
+@app.command()
+def verify(
+    bundle: BundleFolder,
+    recipe: Annotated[
+        Path | None, typer.Option(help="With --run: compare with the run, not the stored trace.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+) -> None:
+    """Compare the bundle under ONNX Runtime with PyTorch, per step and end to end.
+
+    Without --recipe and --run, with what PyTorch computed at export time. Fails on a difference.
+    """
+    from model_export.export import load_run
+    from model_export.parity import enforce
+    from model_export.verify import verify_bundle
+
+    if (recipe is None) != (run is None):
+        raise typer.BadParameter("--recipe and --run go together")
+    live = load_run(load_recipe(recipe), run) if recipe is not None and run is not None else None
+    parity = verify_bundle(bundle, live)
+    typer.echo(
+        f"{parity.sentences} sentences, {parity.steps} steps: log-probabilities differ by at most "
+        f"{parity.max_step_difference:.2g}, scores by {parity.max_score_difference:.2g}, "
+        f"{parity.different_hypotheses} hypotheses differ"
     )
+    enforce(parity)
+
+
+@app.command()
+def evaluate(
+    bundle: BundleFolder,
+    pairs: Annotated[
+        list[Path],
+        typer.Argument(help="Pair files, columns as in the bundle's first direction.", exists=True),
+    ],
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+    limit: Annotated[int, typer.Option(min=0, help="Pairs of each file; 0 is all.")] = 0,
+    record: Annotated[bool, typer.Option(help="Write scores to manifest and card.")] = False,
+) -> None:
+    """Print BLEU, chrF2 and chrF2++ with their signatures, both directions."""
+    from model_export.evaluation import evaluate_bundle
+    from model_export.export import record_scores
+
+    scores = []
+    for score in evaluate_bundle(bundle, pairs, beam_size, limit):
+        typer.echo(
+            f"{score.data} {score.direction} {score.decoding}: {score.metric} "
+            f"{score.value:.2f}  ({score.signature})"
+        )
+        scores.append(score)
+    if record:
+        record_scores(bundle, tuple(scores))
+
+
+def main() -> None:
+    """Runs the command line; an error that the user can mend is one line, not a traceback."""
+    from model_export.corpus import CorpusError
+    from model_export.parity import ParityError
+    from service.errors import Seq2ServeError
+
+    try:
+        app()
+    except (RecipeError, CorpusError, ParityError, Seq2ServeError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
-    app()
+    main()

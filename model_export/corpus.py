@@ -94,7 +94,7 @@ class Mixture:
         A weight of 2.5 takes every pair twice and a random half of them once more.
         """
         rng = np.random.default_rng([seed, number])
-        drawn = []
+        drawn: list[tuple[int, int, bool]] = []
         for f, (file, pairs) in enumerate(zip(self.files, self.pairs, strict=True)):
             for direction in file.directions:
                 whole, part = divmod(file.weight, 1)

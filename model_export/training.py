@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from model_export import checkpoint
 from model_export.architectures.model import TranslationModel
 from model_export.batches import Batch, EncodedExample, dev_batches
 from model_export.dataset import Position, TrainingStream
 from model_export.loss import cross_entropy
+from model_export.progress import TrainingProgress
 from model_export.recipe import TrainingRecipe
 
 SAVE_EVERY_SECONDS = 60.0
@@ -96,30 +96,21 @@ class Trainer:
         )
 
     def train(
-        self, dev: Sequence[EncodedExample], on_evaluation: Callable[[list[Evaluation]], None]
+        self,
+        dev: Sequence[EncodedExample],
+        on_evaluation: Callable[[Sequence[Evaluation]], None] = lambda _: None,
     ) -> None:
         """Runs to the recipe's last update; saves about once a minute and at each evaluation."""
         batches = self.stream.batches(self.position)
-        saved, losses = time.monotonic(), []
-        progress = tqdm(
-            total=self.recipe.updates,
-            initial=self.update,
-            unit="update",
-            dynamic_ncols=True,
-            mininterval=5,
-        )
-        started, tokens_before = time.monotonic(), self.tokens
+        saved, losses = time.monotonic(), list[float]()
+        progress = TrainingProgress(self.recipe.updates, self.update, self.tokens)
         while self.update < self.recipe.updates:
             losses.append(self.one_update(batches))
-            progress.update()
-            rate = (self.tokens - tokens_before) / (time.monotonic() - started)
-            progress.set_postfix_str(
-                f"loss {sum(losses[-100:]) / len(losses[-100:]):.3f}, {rate:.0f} tokens/s",
-                refresh=False,
-            )
-            if self.update % self.recipe.evaluate_every == 0 or self.update == self.recipe.updates:
+            progress.show(self.tokens, losses[-1])
+            last = self.update == self.recipe.updates
+            if last or self.update % self.recipe.evaluate_every == 0:
                 self.evaluate(dev, sum(losses) / len(losses))
-                losses = []
+                losses.clear()
                 on_evaluation(self.history)
             elif time.monotonic() - saved < SAVE_EVERY_SECONDS:
                 continue
@@ -185,4 +176,4 @@ class Trainer:
         weights = {k: v.cpu() for k, v in self.model.state_dict().items()}
         folder = self.run / "weights"
         checkpoint.save_atomically(weights, folder / f"weights-{self.update:07d}.pt")
-        checkpoint.keep_last(folder, self.recipe.average_last)
+        checkpoint.prune(folder, self.recipe.average_last)

@@ -304,12 +304,13 @@ class Transformer(TranslationModel):
         """Decoding begins: [B, S] ids -> every state tensor of `state_specs`, caches empty."""
         memory, mask = self.read_source(source)
         head_size = self.config.width // self.config.heads
-        empty = memory.new_zeros(source.shape[0], self.config.heads, 0, head_size)
+        empty = (source.shape[0], self.config.heads, 0, head_size)
         state = {"source_mask": mask[:, 0, 0]}  # [B, S]
         for i, layer in enumerate(self.decoder_layers):
             key, value = layer.cross_attention.project_memory(memory)
             state |= {f"cross_key_{i}": key, f"cross_value_{i}": value}
-            state |= {f"self_key_{i}": empty, f"self_value_{i}": empty}
+            for name in (f"self_key_{i}", f"self_value_{i}"):
+                state[name] = memory.new_zeros(empty)
         return state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:

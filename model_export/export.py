@@ -1,0 +1,137 @@
+"""Makes a bundle of a training run: averaged weights, two graphs, tokenizer, manifest, card."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model_export import checkpoint
+from model_export.architectures import build_model
+from model_export.architectures.model import TranslationModel
+from model_export.graphs import export_graphs, round_weights
+from model_export.model_card import model_card
+from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
+from model_export.recipe import Recipe
+from model_export.torch_model import TorchModel
+from service.engine.bundle import (
+    FORMAT_VERSION,
+    MODEL_CARD,
+    DataSet,
+    DecodingDefaults,
+    Direction,
+    Limits,
+    Manifest,
+    Provenance,
+    Score,
+    VocabularySpec,
+    describe_file,
+    load_bundle,
+    write_manifest,
+)
+from service.engine.vocabulary import Vocabulary
+
+TOKENIZER, ENCODER, DECODER = "tokenizer.model", "encoder.onnx", "decoder.onnx"
+REFERENCE_SENTENCES = 12
+REFERENCE_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, read back: what was trained, and how far."""
+
+    recipe: Recipe
+    vocabulary: Vocabulary
+    model: TranslationModel
+    updates: int
+    target_tokens: int
+    folder: Path
+
+
+def load_run(recipe: Recipe, folder: Path) -> Run:
+    """The mean of the run's last weights, rounded as the bundle will store them.
+
+    Raises ValueError when nothing has been trained yet.
+    """
+    vocabulary = Vocabulary(folder / TOKENIZER)
+    model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
+    paths = checkpoint.newest(folder / "weights", recipe.training.average_last)
+    model.load_state_dict(checkpoint.average(paths))
+    round_weights(model)
+    saved = checkpoint.load(folder / "checkpoint.pt")
+    return Run(recipe, vocabulary, model.eval(), saved["update"], saved["tokens"], folder)
+
+
+def export_run(
+    run: Run, bundle: Path, data: tuple[DataSet, ...], sentences: list[tuple[str, str]]
+) -> Manifest:
+    """Writes the bundle directory, replacing an older one only when the new one is whole.
+
+    `sentences` are (text, target language) pairs whose PyTorch trace goes into the bundle.
+    """
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=bundle.parent) as name:
+        folder = Path(name)
+        export_graphs(run.model, folder / ENCODER, folder / DECODER)
+        shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
+        write_trace(folder / TRACE, reference_trace(run, sentences))
+        manifest = make_manifest(run, folder, data)
+        write_manifest(folder, manifest)
+        (folder / MODEL_CARD).write_text(model_card(manifest), "utf-8")
+        bundle.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            file.replace(bundle / file.name)
+    return manifest
+
+
+def reference_trace(run: Run, sentences: list[tuple[str, str]]) -> tuple[SentenceTrace, ...]:
+    """What PyTorch makes of the sentences."""
+    sources = [run.vocabulary.encode_source(text, language) for text, language in sentences]
+    ids = run.vocabulary.bos_id, run.vocabulary.eos_id
+    model = TorchModel(run.model, run.vocabulary.pad_id)
+    return record_trace(model, sources, ids, REFERENCE_LENGTH)
+
+
+def make_manifest(run: Run, folder: Path, data: tuple[DataSet, ...]) -> Manifest:
+    """Describes the files in `folder` and the run behind them."""
+    recipe, vocabulary = run.recipe, run.vocabulary
+    files = (ENCODER, DECODER, TOKENIZER, TRACE)
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        name=recipe.name,
+        version=recipe.version,
+        architecture=recipe.architecture.kind,
+        parameters=sum(p.numel() for p in run.model.parameters()),
+        precision="float32",
+        directions=tuple(Direction(*direction) for direction in recipe.directions),
+        vocabulary=VocabularySpec(
+            TOKENIZER,
+            TOKENIZER,
+            len(vocabulary),
+            vocabulary.pad_id,
+            vocabulary.bos_id,
+            vocabulary.eos_id,
+        ),
+        encoder=ENCODER,
+        decoder=DECODER,
+        state=run.model.state_specs(),
+        limits=Limits(recipe.training.max_length, 2 * recipe.training.max_length),
+        decoding=DecodingDefaults(),
+        provenance=Provenance(
+            f"model_export/recipes/{recipe.name}.toml", run.updates, run.target_tokens, data
+        ),
+        scores=(),
+        files={name: describe_file(folder / name) for name in files},
+    )
+
+
+def record_scores(bundle: Path, scores: tuple[Score, ...]) -> None:
+    """Puts evaluation scores into a bundle's manifest and card, in place of older ones alike."""
+    manifest = load_bundle(bundle).manifest
+
+    def key(score: Score) -> tuple[str, ...]:
+        return score.data, score.direction, score.decoding, score.metric
+
+    merged = {key(score): score for score in (*manifest.scores, *scores)}
+    manifest = replace(manifest, scores=tuple(merged.values()))
+    write_manifest(bundle, manifest)
+    (bundle / MODEL_CARD).write_text(model_card(manifest), "utf-8")

@@ -1,0 +1,148 @@
+"""A trained module as two ONNX graphs with flat, named tensors. The module stays as it is.
+
+encoder: source_ids [B, S] -> every state tensor.
+decoder: ids [R] and every state tensor -> log_probs [R, V] and `next_*` for each `step` tensor.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxscript import ir, optimizer
+from torch import Tensor, nn
+from torch.export import Dim
+
+from model_export.architectures.model import TranslationModel
+from service.engine.bundle import StateSpec
+
+OPSET = 20
+COMPACT_ABOVE = 1024
+"""Tensors of fewer elements are not worth a Cast node."""
+
+
+class EncoderGraph(nn.Module):
+    """`encode` with its state flattened into a tuple, in the order of the specs."""
+
+    def __init__(self, model: TranslationModel, specs: Sequence[StateSpec]) -> None:
+        super().__init__()
+        self.model, self.specs = model, specs
+
+    def forward(self, source_ids: Tensor) -> tuple[Tensor, ...]:
+        """[B, S] -> state tensors."""
+        state = self.model.encode(source_ids)
+        return tuple(state[spec.name] for spec in self.specs)
+
+
+class DecoderGraph(nn.Module):
+    """`step` with flat state, and log-probabilities for logits."""
+
+    def __init__(self, model: TranslationModel, specs: Sequence[StateSpec]) -> None:
+        super().__init__()
+        self.model, self.specs = model, specs
+
+    def forward(self, ids: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """[R] and state tensors -> log_probs [R, V] and the changed state tensors."""
+        names = [spec.name for spec in self.specs]
+        logits, after = self.model.step(ids, dict(zip(names, state, strict=True)))
+        changed = (after[spec.name] for spec in self.specs if spec.kind == "step")
+        return logits.log_softmax(-1), *changed
+
+
+def export_graphs(model: TranslationModel, encoder: Path, decoder: Path) -> None:
+    """Writes both graphs, float32 throughout, with every varying axis named."""
+    model = model.eval().cpu()
+    specs = model.state_specs()
+    names = [spec.name for spec in specs]
+    source = torch.ones(2, 5, dtype=torch.int64)
+    with torch.no_grad():
+        state = model.encode(source)
+        for _ in range(3):  # an example with some past, so that no axis looks constant
+            _, state = model.step(torch.ones(2, dtype=torch.int64), state)
+    _export(
+        EncoderGraph(model, specs),
+        (source,),
+        encoder,
+        ["source_ids"],
+        names,
+        ({0: Dim("R"), 1: Dim("S", min=2)},),
+    )
+    # "T" is what has been said so far, and 0 at the first step.
+    letters: dict[str, Any] = {"R": Dim("R"), "S": Dim("S", min=2), "T": Dim("T", min=0)}
+    axes = tuple(
+        {axis: letters[letter] for axis, letter in enumerate(spec.shape) if letter in letters}
+        for spec in specs
+    )
+    _export(
+        DecoderGraph(model, specs),
+        (torch.ones(2, dtype=torch.int64), tuple(state[name] for name in names)),
+        decoder,
+        ["ids", *names],
+        ["log_probs", *(f"next_{spec.name}" for spec in specs if spec.kind == "step")],
+        ({0: letters["R"]}, axes),
+    )
+
+
+def _export(
+    module: nn.Module,
+    example: tuple[Any, ...],
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    axes: tuple[Any, ...],
+) -> None:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=axes,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError(f"{path}: the exporter gave no graph")
+    # Weights are not folded, so they keep the names that the module gives them.
+    optimizer.optimize_ir(program.model, should_fold=_is_not_weight)
+    graph = compact(program.model_proto)
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+
+
+def _is_not_weight(node: ir.Node) -> bool | None:
+    return False if node.op_type in ("Transpose", "Slice", "Split") else None
+
+
+def compact(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Stores large float32 weights as float16 with a Cast behind each; halves the file.
+
+    The runtime folds the casts when it loads, so it computes in float32 as before.
+    """
+    casts = []
+    for tensor in list(model.graph.initializer):
+        weights = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or weights.size < COMPACT_ABOVE:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype("float16"), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    return model
+
+
+def round_weights(model: TranslationModel) -> None:
+    """Rounds the weights that `compact` will store to float16, so that both wings agree."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.numel() >= COMPACT_ABOVE:
+                parameter.copy_(parameter.half().float())

@@ -1,0 +1,69 @@
+"""The model card: a bundle's README, written from its manifest."""
+
+from collections.abc import Iterator
+
+from service.engine.bundle import Manifest, Score
+
+
+def model_card(manifest: Manifest) -> str:
+    """Markdown for people: what the model is, where it comes from, how good it is."""
+    return "\n".join(_lines(manifest)) + "\n"
+
+
+def _lines(manifest: Manifest) -> Iterator[str]:
+    directions = ", ".join(map(str, manifest.directions))
+    provenance = manifest.provenance
+    yield f"# {manifest.name} {manifest.version}"
+    yield ""
+    yield f"A translation model ({manifest.architecture}) for {directions}, trained from scratch."
+    yield ""
+    yield f"- parameters: {manifest.parameters:,}; vocabulary: {manifest.vocabulary.size:,} pieces"
+    yield f"- precision: {manifest.precision}"
+    yield (
+        f"- longest source: {manifest.limits.max_source_length} pieces; "
+        f"longest target: {manifest.limits.max_target_length}"
+    )
+    yield (
+        f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
+        f"{provenance.target_tokens:,} target tokens"
+    )
+    yield ""
+    yield "## Scores"
+    yield ""
+    yield "Printed by `model-export evaluate`, through the service's own decoder."
+    yield ""
+    yield from _score_table(manifest.scores)
+    yield "## Data and licences"
+    yield ""
+    yield "| corpus | pairs | licence |"
+    yield "|---|---:|---|"
+    for data in provenance.data:
+        yield f"| {data.name} | {data.pairs:,} | {data.licence} |"
+    yield ""
+    yield "The weights are derived from these texts; keep to their licences when you pass them on."
+    yield ""
+    yield "## Limits"
+    yield ""
+    yield (
+        "A small model trained on two CPU cores, mostly on short everyday sentences. It makes "
+        "mistakes with rare words, names, numbers and long sentences. Do not rely on it where a "
+        "wrong translation does harm."
+    )
+
+
+def _score_table(scores: tuple[Score, ...]) -> Iterator[str]:
+    metrics = list(dict.fromkeys(score.metric for score in scores))
+    yield f"| data | direction | decoding | {' | '.join(metrics)} |"
+    yield "|---|---|---|" + "---:|" * len(metrics)
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    for score in scores:
+        rows.setdefault((score.data, score.direction, score.decoding), {})[score.metric] = (
+            score.value
+        )
+    for row, values in rows.items():
+        cells = " | ".join(f"{values[m]:.1f}" if m in values else "" for m in metrics)
+        yield f"| {' | '.join(row)} | {cells} |"
+    yield ""
+    for metric, signature in dict.fromkeys((s.metric, s.signature) for s in scores):
+        yield f"- {metric}: `{signature}`"
+    yield ""

@@ -1,0 +1,26 @@
+"""Verifies a bundle: its own trace against PyTorch's, stored or computed anew."""
+
+from pathlib import Path
+
+from model_export.export import REFERENCE_LENGTH, Run
+from model_export.parity import TRACE, Parity, compare, read_trace, record_trace
+from model_export.torch_model import TorchModel
+from service.engine.bundle import load_bundle
+from service.engine.onnx_model import OnnxModel
+
+
+def verify_bundle(path: Path, run: Run | None = None) -> Parity:
+    """Compares the bundle with `run`, or with the trace that PyTorch left in it at export.
+
+    Raises BundleError when the bundle is not sound, which includes changed files.
+    """
+    bundle = load_bundle(path)
+    vocabulary = bundle.manifest.vocabulary
+    special_ids = vocabulary.bos_id, vocabulary.eos_id
+    expected = read_trace(bundle.file(TRACE))
+    sources = [trace.source for trace in expected]
+    if run is not None:
+        live = TorchModel(run.model, vocabulary.pad_id)
+        expected = record_trace(live, sources, special_ids, REFERENCE_LENGTH)
+    found = record_trace(OnnxModel(bundle), sources, special_ids, REFERENCE_LENGTH)
+    return compare(expected, found)

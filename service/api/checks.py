@@ -1,0 +1,102 @@
+"""What a request's types cannot say: limits, languages that are served, options that agree.
+
+Collects everything that is wrong, in words that name what is allowed. Knows no protocol.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from service.errors import UnsupportedDirection
+from service.pipeline import DecodingChoice, TranslationRequest, Translator
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How much one request may ask for."""
+
+    max_texts: int
+    max_characters: int
+    max_beam_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: the path of the field, and what would be right."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(Exception):
+    """The request is well formed but cannot be served. `problems` is never empty."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{p.field}: {p.message}" for p in self.problems))
+
+
+def check(wanted: TranslationRequest, translator: Translator, limits: RequestLimits) -> None:
+    """Raises UnknownModel, or InvalidRequest with all problems at once."""
+    problems = [
+        *_amount_problems(wanted.texts, limits),
+        *_language_problems(wanted, translator),
+        *_decoding_problems(wanted.decoding, limits),
+    ]
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def _amount_problems(texts: tuple[str, ...], limits: RequestLimits) -> Iterator[Problem]:
+    if len(texts) > limits.max_texts:
+        yield Problem("text", f"{len(texts)} texts in one request; at most {limits.max_texts}")
+    characters = sum(map(len, texts))
+    if characters > limits.max_characters:
+        allowed = limits.max_characters
+        yield Problem("text", f"{characters} characters in one request; at most {allowed}")
+
+
+def _language_problems(wanted: TranslationRequest, translator: Translator) -> Iterator[Problem]:
+    direction = wanted.direction
+    try:
+        translator.choose(wanted.model, direction)
+        return
+    except UnsupportedDirection as error:
+        unsupported = Problem(error.field, str(error))
+    engines = translator.engines
+    asked = [engines[wanted.model]] if wanted.model is not None else engines.values()
+    served = [d for engine in asked for d in engine.manifest.directions]
+    known = sorted({language for d in served for language in (d.source, d.target)})
+    both = {"source": direction.source, "target": direction.target}
+    unknown = {field: code for field, code in both.items() if code not in known}
+    for field, code in unknown.items():
+        yield Problem(field, f"unknown language {code!r}; served languages: {', '.join(known)}")
+    if unknown:
+        return
+    if direction.source == direction.target:
+        targets = sorted({d.target for d in served if d.source == direction.source})
+        yield Problem(
+            "target",
+            f"source and target are both {direction.source!r}; "
+            f"{direction.source!r} is translated into: {', '.join(targets) or 'nothing'}",
+        )
+    else:
+        yield unsupported
+
+
+def _decoding_problems(choice: DecodingChoice, limits: RequestLimits) -> Iterator[Problem]:
+    greedy = choice.strategy == "greedy"
+    allowed = f"allowed: 1 to {limits.max_beam_size}"
+    beam_size, n_best = choice.beam_size, choice.n_best or 1
+    if greedy and (beam_size or 1) > 1:
+        yield Problem(
+            "decoding.beam_size",
+            f"greedy search has beam_size 1, not {beam_size}; leave it out, or use strategy 'beam'",
+        )
+    elif beam_size is not None and beam_size > limits.max_beam_size:
+        yield Problem("decoding.beam_size", f"{beam_size} is out of range; {allowed}")
+    if n_best > limits.max_beam_size:
+        yield Problem("decoding.n_best", f"{n_best} is out of range; {allowed}")
+    elif greedy and n_best > 1:
+        yield Problem("decoding.n_best", f"greedy search has 1 hypothesis, {n_best} are wanted")
+    elif beam_size is not None and n_best > beam_size:
+        yield Problem("decoding.n_best", f"{n_best} is more than beam_size {beam_size}")

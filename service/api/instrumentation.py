@@ -1,0 +1,117 @@
+"""What surrounds every HTTP request: metrics, a request id, the limit of the body, a last net.
+
+Pure ASGI, so that bodies stream through and a disconnect reaches the handlers. Knows no route.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.errors import error_response
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = "X-Request-Id"
+_SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, so far."""
+
+    request_id: str
+    started: float
+    status: int | None = None
+
+
+class Instrumentation:
+    """ASGI middleware. Nothing raised below it gets past it, and none of it is shown."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on everything; looks after HTTP requests."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        exchange = Exchange(_request_id(headers), time.monotonic())
+        send = _noting(send, exchange)
+        self._metrics.http_in_flight.inc()
+        try:
+            if _declared_length(headers) > self._max_body_bytes:
+                await self._too_large()(scope, receive, send)
+            else:
+                await self._app(scope, self._counting(receive), send)
+        except Exception:
+            logger.exception("request %s failed", exchange.request_id)
+            if exchange.status is None:
+                response = error_response(500, "internal_error", "something went wrong here")
+                await response(scope, receive, send)
+        finally:
+            self._metrics.http_in_flight.dec()
+            self._observe(scope, exchange)
+
+    def _observe(self, scope: Scope, exchange: Exchange) -> None:
+        # Whatever callers invent is one label value, or they could fill the memory with series.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = getattr(scope.get("route"), "path", "unmatched")
+        status = str(exchange.status or 499)
+        self._metrics.http_requests.labels(method, route, status).inc()
+        seconds = time.monotonic() - exchange.started
+        self._metrics.http_seconds.labels(method, route).observe(seconds)
+
+    def _counting(self, receive: Receive) -> Receive:
+        """For bodies that do not say their length beforehand."""
+        read = 0
+
+        async def counting() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_body_bytes:
+                raise HTTPException(413, self._limit_in_words(), {"Connection": "close"})
+            return message
+
+        return counting
+
+    def _too_large(self) -> Response:
+        self._metrics.rejections.labels("body_too_large").inc()
+        close = {"Connection": "close"}  # or the body that nobody wants would still be sent
+        return error_response(413, "body_too_large", self._limit_in_words(), headers=close)
+
+    def _limit_in_words(self) -> str:
+        return f"the body is larger than {self._max_body_bytes} bytes"
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    given = headers.get(REQUEST_ID, "")
+    return given if _SOUND_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _declared_length(headers: Mapping[str, str]) -> int:
+    given = headers.get("content-length", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
+
+
+def _noting(send: Send, exchange: Exchange) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = exchange.request_id
+        await send(message)
+
+    return noting

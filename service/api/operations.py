@@ -1,0 +1,63 @@
+"""What operators and orchestrators ask: alive, ready, metrics."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import choose_encoder
+from pydantic import BaseModel, Field
+
+from service.api.errors import error_responses
+from service.api.state import ServiceOf
+
+router = APIRouter(tags=["operations"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = Field(
+        "alive", description="Always `alive`: the process answers.", examples=["alive"]
+    )
+
+
+class Ready(BaseModel):
+    """Translations can be asked for."""
+
+    status: Literal["ready"] = Field(
+        "ready", description="Always `ready`; otherwise the answer is a 503.", examples=["ready"]
+    )
+
+
+@router.get("/livez", summary="Whether the process is alive")
+async def livez() -> Alive:
+    """Answers as soon as the server listens, also while models are being loaded."""
+    return Alive()
+
+
+@router.get("/readyz", summary="Whether translations can be asked for", responses=error_responses(503))
+async def readyz(service: ServiceOf) -> Ready:
+    """503 until every model is loaded, while one has stopped, and when there is none; says why."""
+    service.check_ready()
+    return Ready()
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus text, or OpenMetrics if the Accept header asks for it.",
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": 'seq2serve_finished_sentences_total{model="en-ko",reason="eos"} 42',
+                }
+            },
+        }
+    },
+)
+def metrics(request: Request, service: ServiceOf) -> Response:
+    """Requests, stage latencies, batch sizes, tokens and queues."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(service.metrics.registry), headers={"Content-Type": content_type})

@@ -1,0 +1,60 @@
+"""All settings of the service, from `SEQ2SERVE_*` environment variables or given by name.
+
+Built by the command line and read by the composition root; nothing else knows of it.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which a container can make fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Raises pydantic.ValidationError that names every setting which is out of range."""
+
+    model_config = SettingsConfigDict(env_prefix="SEQ2SERVE_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 is every address.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    models: Path = Field(
+        Path("models"),
+        description="Directory of model bundles: each sub-directory that holds a manifest.json.",
+    )
+    default_model: str | None = Field(
+        None,
+        description="Model to prefer when a request names none and several serve its direction.",
+    )
+    workers: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        description="Decoding threads for each model; by default the number of cores.",
+    )
+    max_texts: int = Field(1000, ge=1, description="Most texts in one request.")
+    max_characters: int = Field(
+        100_000, ge=1, description="Most characters in one request, all its texts together."
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
+    )
+    max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
+    batch_tokens: int = Field(
+        4096, ge=1, description="Most source tokens in one batch, padding included."
+    )
+    batch_rows: int = Field(128, ge=1, description="Most hypotheses decoded side by side.")
+    waiting_tokens: int = Field(
+        100_000,
+        ge=1,
+        description="Source tokens that may wait for a batch before new requests get a 429.",
+    )
+    log_level: LogLevel = Field("info", description="How much to log.")
