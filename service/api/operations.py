@@ -34,7 +34,9 @@ async def livez() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", summary="Whether translations can be asked for", responses=error_responses(503))
+@router.get(
+    "/readyz", summary="Whether translations can be asked for", responses=error_responses(503)
+)
 async def readyz(service: ServiceOf) -> Ready:
     """503 until every model is loaded, while one has stopped, and when there is none; says why."""
     service.check_ready()

@@ -1,0 +1,138 @@
+"""The one shape of every error: `{"error": {"code", "message", "details": [...]}}`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse, Response
+
+from service.api.checks import InvalidRequest, Problem
+from service.api.disconnect import ClientGone
+from service.api.state import NotReady
+from service.errors import EngineFailed, Overloaded, RequestError, UnknownModel
+
+CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    429: "overloaded",
+    500: "internal_error",
+    503: "unavailable",
+}
+CLIENT_GONE = 499
+"""Nobody reads this answer; the number is for the metrics, after nginx's custom."""
+
+
+class ErrorDetail(BaseModel):
+    """One thing that is wrong."""
+
+    field: str = Field(description="Path of the field.", examples=["decoding.beam_size"])
+    message: str = Field(
+        description="What is wrong, and what is allowed.",
+        examples=["99 is out of range; allowed: 1 to 8"],
+    )
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="Stable name of the error.", examples=["invalid_request"])
+    message: str = Field(
+        description="For people.", examples=["decoding.beam_size: 99 is out of range"]
+    )
+    details: list[ErrorDetail] = Field(
+        description="Every fault that was found; may be empty.",
+        examples=[[{"field": "decoding.beam_size", "message": "99 is out of range"}]],
+    )
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody = Field(
+        description="What went wrong.",
+        examples=[{"code": "not_found", "message": "no such route", "details": []}],
+    )
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    problems: Sequence[Problem] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An answer in the error shape."""
+    details = [{"field": p.field, "message": p.message} for p in problems]
+    body = {"error": {"code": code, "message": message, "details": details}}
+    return JSONResponse(body, status, headers)
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of the statuses that a route can answer with."""
+    return {status: {"model": ErrorAnswer, "description": CODES[status]} for status in statuses}
+
+
+def invalid(status: int, code: str, problems: Sequence[Problem]) -> Response:
+    """An answer whose message is all its problems in a row."""
+    message = "; ".join(f"{p.field}: {p.message}" for p in problems)
+    return error_response(status, code, message, problems)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Turns every exception that a handler can raise into an answer in the error shape."""
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        problems = [_problem(fault) for fault in error.errors()]
+        if any(fault["type"] == "json_invalid" for fault in error.errors()):
+            return error_response(400, CODES[400], "the body is not valid JSON", problems)
+        return invalid(422, CODES[422], problems)
+
+    @app.exception_handler(InvalidRequest)
+    async def refused(_: Request, error: InvalidRequest) -> Response:
+        return invalid(422, CODES[422], error.problems)
+
+    @app.exception_handler(RequestError)
+    async def unservable(_: Request, error: RequestError) -> Response:
+        problems = [Problem(error.field, str(error))]
+        if isinstance(error, UnknownModel):
+            return invalid(404, "unknown_model", problems)
+        return invalid(422, CODES[422], problems)
+
+    @app.exception_handler(Overloaded)
+    async def overloaded(_: Request, error: Overloaded) -> Response:
+        wait = {"Retry-After": str(round(error.retry_after + 0.5))}
+        return error_response(429, CODES[429], str(error), headers=wait)
+
+    @app.exception_handler(EngineFailed)
+    @app.exception_handler(NotReady)
+    async def unavailable(_: Request, error: Exception) -> Response:
+        return error_response(503, CODES[503], str(error), headers={"Retry-After": "1"})
+
+    @app.exception_handler(ClientGone)
+    async def gone(_: Request, __: ClientGone) -> Response:
+        return Response(status_code=CLIENT_GONE)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused_by_framework(_: Request, error: HTTPException) -> Response:
+        code = CODES.get(error.status_code, "error")
+        headers = dict(error.headers or {})
+        return error_response(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _problem(fault: dict[str, Any]) -> Problem:
+    # Drops where the field was found ("body") and which of several types was tried.
+    path = [str(part) for part in fault["loc"] if part != "body" and "[" not in str(part)]
+    if path[1:] and path[0] == "text" and path[-1] in ("str", "list"):
+        path.pop()
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "unknown field"
+    return Problem(".".join(path) or "body", message)

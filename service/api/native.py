@@ -1,0 +1,106 @@
+"""The native API: translate, models, languages."""
+
+import json
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+
+from service.api.checks import check
+from service.api.disconnect import while_connected
+from service.api.errors import error_responses
+from service.api.schemas import (
+    DirectionAnswer,
+    LanguageAnswer,
+    LanguagesAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    ScoreAnswer,
+    TranslateAnswer,
+    TranslateRequest,
+)
+from service.api.state import ServiceOf
+from service.engine.engine import Engine
+
+LANGUAGE_NAMES = {"en": "English", "ko": "Korean"}
+
+
+async def sound_json(request: Request) -> None:
+    """Refuses what the JSON parser of the framework would answer with less clear words."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(415, "the body must be JSON, content-type application/json")
+    try:
+        json.loads((await request.body()).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, f"the body is not UTF-8: {error.reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is not valid JSON: {error}") from error
+
+
+router = APIRouter(prefix="/v1", tags=["translation"])
+
+
+@router.post(
+    "/translate",
+    summary="Translate a text or a list of texts",
+    dependencies=[Depends(sound_json)],
+    responses=error_responses(400, 404, 413, 415, 422, 429, 503),
+)
+async def translate(
+    request: Request, body: TranslateRequest, service: ServiceOf
+) -> TranslateAnswer:
+    """Splits texts into sentences, translates them and joins them with their own white space."""
+    wanted = body.to_pipeline()
+    check(wanted, service.translator, service.limits)
+    result = await while_connected(request, service.translator.translate(wanted))
+    return TranslateAnswer.of(result, wanted.direction)
+
+
+@router.get("/models", summary="The loaded models", responses=error_responses(503))
+async def models(service: ServiceOf) -> ModelsAnswer:
+    """What each model translates, how large and how good it is, and what it was trained on."""
+    return ModelsAnswer(models=[describe(engine) for engine in service.translator.engines.values()])
+
+
+@router.get("/languages", summary="The languages", responses=error_responses(503))
+async def languages(service: ServiceOf) -> LanguagesAnswer:
+    """Every source language with the languages that it can be translated into."""
+    targets: dict[str, set[str]] = {}
+    for engine in service.translator.engines.values():
+        for direction in engine.manifest.directions:
+            targets.setdefault(direction.source, set()).add(direction.target)
+    return LanguagesAnswer(
+        languages=[
+            LanguageAnswer(code=code, name=LANGUAGE_NAMES.get(code, code), targets=sorted(into))
+            for code, into in sorted(targets.items())
+        ]
+    )
+
+
+def describe(engine: Engine) -> ModelAnswer:
+    """What the API says of a model."""
+    manifest = engine.manifest
+    return ModelAnswer(
+        name=manifest.name,
+        version=manifest.version,
+        architecture=manifest.architecture,
+        parameters=manifest.parameters,
+        precision=manifest.precision,
+        directions=[DirectionAnswer(source=d.source, target=d.target) for d in manifest.directions],
+        max_source_length=manifest.limits.max_source_length,
+        max_target_length=manifest.limits.max_target_length,
+        default_beam_size=manifest.decoding.beam_size,
+        default_length_penalty=manifest.decoding.length_penalty,
+        licences=sorted({data.licence for data in manifest.provenance.data}),
+        scores=[
+            ScoreAnswer(
+                data=score.data,
+                direction=score.direction,
+                decoding=score.decoding,
+                metric=score.metric,
+                value=score.value,
+                signature=score.signature,
+            )
+            for score in manifest.scores
+        ],
+        ready=engine.healthy,
+    )

@@ -1,0 +1,247 @@
+"""The native API's requests and responses. Types and shapes only; limits are checked elsewhere."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.engine.bundle import Direction
+from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
+
+
+def _plain_text(text: str) -> str:
+    if not text:
+        raise ValueError("the text is empty")
+    if "\0" in text:
+        raise ValueError("the text contains the character NUL (U+0000)")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the text contains half of a surrogate pair, which is no character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain_text)]
+Language = Annotated[str, Field(min_length=2, max_length=16)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Decoding(_Strict):
+    """How to search; whatever is left out is the model's default."""
+
+    strategy: Literal["greedy", "beam"] | None = Field(
+        None, description="`greedy` is fastest, `beam` better.", examples=["beam"]
+    )
+    beam_size: int | None = Field(
+        None, ge=1, description="Hypotheses kept side by side.", examples=[4]
+    )
+    n_best: int | None = Field(
+        None, ge=1, description="Hypotheses returned; at most beam_size.", examples=[2]
+    )
+    length_penalty: float | None = Field(
+        None,
+        ge=0,
+        le=5,
+        allow_inf_nan=False,
+        description="Alpha of Wu et al. 2016; larger favours longer translations.",
+        examples=[1.0],
+    )
+    max_target_length: int | None = Field(
+        None, ge=1, description="Most pieces of a translated sentence.", examples=[100]
+    )
+
+
+class TranslateRequest(_Strict):
+    """Texts to translate from one language into another."""
+
+    text: Text | Annotated[list[Text], Field(min_length=1)] = Field(
+        description="A text or a list of texts.", examples=["Good morning. How are you?"]
+    )
+    source: Language = Field(description="Language of the text.", examples=["en"])
+    target: Language = Field(description="Language to translate into.", examples=["ko"])
+    model: str | None = Field(
+        None,
+        description="A name from /v1/models; by default the first that serves the direction.",
+        examples=["en-ko-transformer"],
+    )
+    decoding: Decoding = Field(
+        default_factory=lambda: Decoding(),
+        description="How to search.",
+        examples=[{"strategy": "beam", "beam_size": 4, "n_best": 2}],
+    )
+
+    def to_pipeline(self) -> TranslationRequest:
+        """The same in the pipeline's words."""
+        texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
+        choice = DecodingChoice(**self.decoding.model_dump())
+        return TranslationRequest(texts, Direction(self.source, self.target), self.model, choice)
+
+
+class HypothesisAnswer(BaseModel):
+    """One possible translation."""
+
+    text: str = Field(description="The translation.", examples=["좋은 아침이에요. 잘 지내세요?"])
+    score: float = Field(
+        description="Sum of the log-probabilities of its pieces; higher is better.",
+        examples=[-4.2],
+    )
+    tokens: int = Field(description="Its length in pieces.", examples=[9])
+
+
+class TranslationAnswer(BaseModel):
+    """The translation of one text."""
+
+    text: str = Field(
+        description="The best hypothesis.", examples=["좋은 아침이에요. 잘 지내세요?"]
+    )
+    source: str = Field(description="Language of the text.", examples=["en"])
+    target: str = Field(description="Language of the translation.", examples=["ko"])
+    score: float = Field(description="Score of the best hypothesis.", examples=[-4.2])
+    hypotheses: list[HypothesisAnswer] = Field(
+        description="n_best hypotheses, best first.",
+        examples=[[{"text": "좋은 아침이에요. 잘 지내세요?", "score": -4.2, "tokens": 9}]],
+    )
+
+
+class Usage(BaseModel):
+    """What was processed."""
+
+    characters: int = Field(description="Characters of all texts.", examples=[26])
+    source_tokens: int = Field(description="Pieces read, control symbols included.", examples=[11])
+    target_tokens: int = Field(description="Pieces of the best hypotheses.", examples=[9])
+
+
+class TranslateAnswer(BaseModel):
+    """Translations in the order of the texts."""
+
+    model: str = Field(description="The model that translated.", examples=["en-ko-transformer"])
+    translations: list[TranslationAnswer] = Field(
+        description="One for each text, also when a single text was sent.",
+        examples=[
+            [
+                {
+                    "text": "좋은 아침이에요. 잘 지내세요?",
+                    "source": "en",
+                    "target": "ko",
+                    "score": -4.2,
+                    "hypotheses": [
+                        {"text": "좋은 아침이에요. 잘 지내세요?", "score": -4.2, "tokens": 9}
+                    ],
+                }
+            ]
+        ],
+    )
+    usage: Usage = Field(
+        description="What was processed.",
+        examples=[{"characters": 26, "source_tokens": 11, "target_tokens": 9}],
+    )
+
+    @classmethod
+    def of(cls, result: TranslationResult, direction: Direction) -> "TranslateAnswer":
+        """The pipeline's result in the words of this API."""
+        return cls(
+            model=result.model,
+            translations=[
+                TranslationAnswer(
+                    text=translation.hypotheses[0].text,
+                    source=direction.source,
+                    target=direction.target,
+                    score=translation.hypotheses[0].score,
+                    hypotheses=[
+                        HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
+                        for h in translation.hypotheses
+                    ],
+                )
+                for translation in result.translations
+            ],
+            usage=Usage(
+                characters=result.characters,
+                source_tokens=result.source_tokens,
+                target_tokens=result.target_tokens,
+            ),
+        )
+
+
+class DirectionAnswer(BaseModel):
+    """A direction that a model translates in."""
+
+    source: str = Field(description="From this language.", examples=["en"])
+    target: str = Field(description="Into this language.", examples=["ko"])
+
+
+class ScoreAnswer(BaseModel):
+    """One evaluation figure."""
+
+    data: str = Field(description="The test set.", examples=["authored"])
+    direction: str = Field(description="Source and target.", examples=["en-ko"])
+    decoding: str = Field(description="How it was decoded.", examples=["beam 4"])
+    metric: str = Field(description="The metric.", examples=["chrF2++"])
+    value: float = Field(description="Its value; higher is better.", examples=[20.1])
+    signature: str = Field(
+        description="What makes it repeatable.", examples=["nrefs:1|case:mixed|version:2.6.0"]
+    )
+
+
+class ModelAnswer(BaseModel):
+    """A loaded model."""
+
+    name: str = Field(description="Its name in requests.", examples=["en-ko-transformer"])
+    version: str = Field(description="Version of the weights.", examples=["1"])
+    architecture: str = Field(description="For people.", examples=["transformer"])
+    parameters: int = Field(description="Number of weights.", examples=[8894464])
+    precision: str = Field(description="What it computes in.", examples=["float32"])
+    directions: list[DirectionAnswer] = Field(
+        description="What it translates.", examples=[[{"source": "en", "target": "ko"}]]
+    )
+    max_source_length: int = Field(
+        description="Pieces of the longest sentence; longer ones are cut.", examples=[64]
+    )
+    max_target_length: int = Field(description="Most pieces of a translation.", examples=[128])
+    default_beam_size: int = Field(description="Used when none is asked for.", examples=[4])
+    default_length_penalty: float = Field(
+        description="Used when none is asked for.", examples=[1.0]
+    )
+    licences: list[str] = Field(
+        description="Licences of the texts that it was trained on.", examples=[["CC0"]]
+    )
+    scores: list[ScoreAnswer] = Field(
+        description="How good it is.",
+        examples=[
+            [
+                {
+                    "data": "authored",
+                    "direction": "en-ko",
+                    "decoding": "beam 4",
+                    "metric": "chrF2++",
+                    "value": 20.1,
+                    "signature": "nrefs:1",
+                }
+            ]
+        ],
+    )
+    ready: bool = Field(description="Whether it takes work.", examples=[True])
+
+
+class ModelsAnswer(BaseModel):
+    """All loaded models."""
+
+    models: list[ModelAnswer] = Field(
+        description="In order of preference.", examples=[[{"name": "en-ko-transformer"}]]
+    )
+
+
+class LanguageAnswer(BaseModel):
+    """A language that can be translated from."""
+
+    code: str = Field(description="Code in requests.", examples=["en"])
+    name: str = Field(description="Name in English.", examples=["English"])
+    targets: list[str] = Field(description="Languages it goes into.", examples=[["ko"]])
+
+
+class LanguagesAnswer(BaseModel):
+    """All source languages."""
+
+    languages: list[LanguageAnswer] = Field(
+        description="Sorted by code.",
+        examples=[[{"code": "en", "name": "English", "targets": ["ko"]}]],
+    )

@@ -1,0 +1,101 @@
+"""The composition root: settings in, application out. The only place that puts parts together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from service import __version__
+from service.api import native, operations
+from service.api.checks import RequestLimits
+from service.api.errors import install_error_handlers
+from service.api.instrumentation import Instrumentation
+from service.api.state import Service
+from service.engine.bundle import MANIFEST
+from service.engine.engine import Engine
+from service.engine.scheduler import SchedulerLimits
+from service.errors import BundleError
+from service.metrics import Metrics
+from service.pipeline import Translator
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The engines that could be started, and what is wrong with the bundles that were left out."""
+
+    engines: tuple[Engine, ...]
+    faults: tuple[str, ...]
+
+
+Loader = Callable[[Settings, Metrics], Loaded]
+
+
+def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
+    """Starts an engine for every bundle in the models directory, the default model first."""
+    engines: list[Engine] = []
+    faults: list[str] = []
+    for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
+        limits = SchedulerLimits(
+            settings.batch_tokens, settings.batch_rows, settings.waiting_tokens
+        )
+        try:
+            engine = Engine.load(path, limits, metrics.for_model(path.name), settings.workers)
+        except BundleError as error:
+            logger.error("%s", error)
+            faults.append(str(error))
+            continue
+        manifest = engine.manifest
+        metrics.model_info.labels(manifest.name, manifest.version, manifest.precision).set(1)
+        logger.info("serving %s from %s", manifest.name, path)
+        engines.append(engine)
+    engines.sort(key=lambda engine: engine.manifest.name != settings.default_model)
+    if not engines and not faults:
+        faults.append(f"there is no bundle in {settings.models}")
+    return Loaded(tuple(engines), tuple(faults))
+
+
+def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
+    """The application. Models are loaded while it already listens; `load` is replaced in tests."""
+    metrics = Metrics()
+    limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
+    service = Service(metrics, limits)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(_open(service, settings, load))
+        try:
+            yield
+        finally:
+            for engine in await loading:
+                await asyncio.to_thread(engine.close)
+
+    app = FastAPI(
+        title="seq2serve",
+        version=__version__,
+        summary="Translation over REST",
+        description="Translates text with Transformer and RNN models that run on ONNX Runtime.",
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.include_router(native.router)
+    app.include_router(operations.router)
+    install_error_handlers(app)
+    app.add_middleware(Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[Engine]:
+    try:
+        loaded = await asyncio.to_thread(load, settings, service.metrics)
+    except Exception:
+        logger.exception("loading the models failed")
+        service.fail("loading the models failed")
+        return ()
+    service.open(Translator(loaded.engines), loaded.faults)
+    return loaded.engines

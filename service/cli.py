@@ -1,0 +1,107 @@
+"""`seq2serve`: serve the models over HTTP, or translate on the spot."""
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from service.app import create_app, load_engines
+from service.engine.bundle import Direction
+from service.errors import Seq2ServeError
+from service.metrics import Metrics
+from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+Models = Annotated[Path | None, typer.Option(help="Directory of model bundles [models].")]
+
+
+def _settings(**given: Any) -> Settings:
+    """Flags win over the environment; a flag that was not given leaves it alone."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for fault in error.errors():
+            name = ".".join(map(str, fault["loc"]))
+            typer.echo(f"error: setting {name}: {fault['msg']}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port [8000]; 0 takes a free one.")] = None,
+    models: Models = None,
+    workers: Annotated[int | None, typer.Option(help="Decoding threads a model [cores].")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error.")] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests that were accepted are still answered.
+
+    Every setting can also come from the environment, as SEQ2SERVE_PORT and so on.
+    """
+    import uvicorn
+
+    settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        access_log=False,
+    )
+
+
+@app.command()
+def translate(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; by default stdin.")] = None,
+    to: Annotated[str, typer.Option(help="Language to translate into.")] = "ko",
+    source: Annotated[str | None, typer.Option("--from", help="Language of the texts.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+    beam_size: Annotated[int | None, typer.Option(min=1, help="1 is greedy.")] = None,
+    models: Models = None,
+) -> None:
+    """Translate texts, or the lines of stdin, without a server."""
+    loaded = load_engines(_settings(models=models), Metrics())
+    translator = Translator(loaded.engines)
+    lines = texts or [line.rstrip("\n") for line in sys.stdin]
+    choice = DecodingChoice(beam_size=beam_size)
+    try:
+        direction = Direction(source or _only_source(translator, to), to)
+        request = TranslationRequest(tuple(lines), direction, model, choice)
+        result = asyncio.run(translator.translate(request))
+    except Seq2ServeError as error:
+        for fault in (*loaded.faults, str(error)):
+            typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        for engine in loaded.engines:
+            engine.close()
+    for translation in result.translations:
+        typer.echo(translation.hypotheses[0].text)
+
+
+def _only_source(translator: Translator, target: str) -> str:
+    """The first language that is translated into `target`; en for ko in an en-ko model."""
+    for engine in translator.engines.values():
+        for direction in engine.manifest.directions:
+            if direction.target == target:
+                return direction.source
+    return "en" if target != "en" else "ko"
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI description as JSON."""
+    description = create_app(Settings()).openapi()
+    typer.echo(json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    app()
