@@ -44,5 +44,6 @@ def average(paths: Sequence[Path]) -> Weights:
     total: Weights = load(paths[0])
     for path in paths[1:]:
         for name, tensor in load(path).items():
-            total[name] += tensor
+            # Not in place: tied weights share their memory and would be added several times.
+            total[name] = total[name] + tensor
     return {name: tensor / len(paths) for name, tensor in total.items()}

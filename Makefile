@@ -1,0 +1,66 @@
+# The same commands for people and for CI. `make` lists them.
+PYTHON  ?= python3.11
+HOST    ?= 127.0.0.1
+PORT    ?= 8000
+MODELS  ?= models
+CORPORA ?= ../shared/corpora
+NAME    ?= en-ko-transformer
+RECIPE  ?= model_export/recipes/$(NAME).toml
+RUN     ?= runs/$(NAME)
+BUNDLE  ?= models/$(NAME)
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: help serve test lint format tokenizer train export verify evaluate openapi clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+$(VENV)/base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) pip
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) torch
+	$(PIP) --editable '.[export]' --group test --group lint
+	touch $@
+
+serve: $(VENV)/base ## Install and serve the shipped models
+	$(BIN)/seq2serve serve --host $(HOST) --port $(PORT) --models $(MODELS)
+
+test: $(VENV)/dev ## Install and run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+tokenizer: $(VENV)/dev ## Train the tokenizer of RECIPE on CORPORA
+	$(BIN)/model-export tokenizer $(RECIPE) --corpora $(CORPORA) --run $(RUN)
+
+train: $(VENV)/dev ## Train RECIPE, or continue its RUN
+	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --run $(RUN)
+
+export: $(VENV)/dev ## Write BUNDLE from RUN
+	$(BIN)/model-export export $(RECIPE) $(BUNDLE) --corpora $(CORPORA) --run $(RUN)
+
+verify: $(VENV)/dev ## Compare BUNDLE under ONNX Runtime with PyTorch
+	$(BIN)/model-export verify $(BUNDLE)
+
+evaluate: $(VENV)/dev ## Print BLEU and chrF of BUNDLE on the dev sets
+	$(BIN)/model-export evaluate $(BUNDLE) $(CORPORA)/dev/*.tsv
+
+openapi: $(VENV)/base ## Write docs/openapi.json
+	$(BIN)/seq2serve openapi > docs/openapi.json
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
