@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Weights = dict[str, Tensor]
 
@@ -47,3 +47,16 @@ def average(paths: Sequence[Path]) -> Weights:
             # Not in place: tied weights share their memory and would be added several times.
             total[name] = total[name] + tensor
     return {name: tensor / len(paths) for name, tensor in total.items()}
+
+
+def load_into(model: nn.Module, weights: Weights) -> None:
+    """Fills a model. A weight may go by one of its names only, when several are tied.
+
+    Raises ValueError for weights that are absent or that the model does not have.
+    """
+    absent, strange = model.load_state_dict(weights, strict=False)
+    state = model.state_dict()
+    filled = {state[name].data_ptr() for name in weights if name in state}
+    absent = [name for name in absent if state[name].data_ptr() not in filled]
+    if absent or strange:
+        raise ValueError(f"weights do not fit the model: absent {absent}, strange {strange}")

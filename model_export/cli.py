@@ -32,7 +32,14 @@ def tokenizer(recipe: RecipePath, corpora: Corpora, run: RunFolder) -> None:
 
 
 @app.command()
-def train(recipe: RecipePath, corpora: Corpora, run: RunFolder) -> None:
+def train(
+    recipe: RecipePath,
+    corpora: Corpora,
+    run: RunFolder,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Bundle whose weights and tokenizer a new run begins with.")
+    ] = None,
+) -> None:
     """Train, or continue a run that was stopped or killed: it loses a minute at most."""
     from model_export import runs
     from model_export.evaluation import signatures
@@ -40,7 +47,7 @@ def train(recipe: RecipePath, corpora: Corpora, run: RunFolder) -> None:
     from model_export.training import Trainer
 
     plan = load_recipe(recipe)
-    trainer, dev = runs.make_trainer(plan, corpora, run)
+    trainer, dev = runs.make_trainer(plan, corpora, run, start_from)
     typer.echo(f"{'continuing' if trainer.update else 'starting'} at update {trainer.update}")
     for language in plan.languages:
         typer.echo(f"scores into {language}: {signatures(language)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from model_export import checkpoint
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
-from model_export.graphs import export_graphs, round_weights
+from model_export.graphs import export_graphs, graph_weights, round_weights
 from model_export.model_card import model_card
 from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
 from model_export.recipe import Recipe
@@ -59,6 +59,15 @@ def load_run(recipe: Recipe, folder: Path) -> Run:
     round_weights(model)
     saved = checkpoint.load(folder / "checkpoint.pt")
     return Run(recipe, vocabulary, model.eval(), saved["update"], saved["tokens"], folder)
+
+
+def bundle_weights(path: Path) -> checkpoint.Weights:
+    """The weights inside a bundle's graphs, by the names that the module gives them."""
+    weights: checkpoint.Weights = {}
+    bundle = load_bundle(path)
+    for file in (bundle.manifest.encoder, bundle.manifest.decoder):
+        weights |= graph_weights(bundle.file(file))
+    return weights
 
 
 def export_run(

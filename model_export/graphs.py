@@ -23,6 +23,8 @@ from service.engine.bundle import StateSpec
 OPSET = 20
 COMPACT_ABOVE = 1024
 """Tensors of fewer elements are not worth a Cast node."""
+MODULE, HALF = "model.", ".half"
+"""How a weight's name begins in a graph, and how it ends when it is stored as float16."""
 
 
 class EncoderGraph(nn.Module):
@@ -133,8 +135,8 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
         if tensor.data_type != TensorProto.FLOAT or weights.size < COMPACT_ABOVE:
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(weights.astype("float16"), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype("float16"), f"{name}{HALF}"))
+        casts.append(helper.make_node("Cast", [f"{name}{HALF}"], [name], to=TensorProto.FLOAT))
     for cast in reversed(casts):
         model.graph.node.insert(0, cast)
     return model
@@ -146,3 +148,13 @@ def round_weights(model: TranslationModel) -> None:
         for parameter in model.parameters():
             if parameter.numel() >= COMPACT_ABOVE:
                 parameter.copy_(parameter.half().float())
+
+
+def graph_weights(path: Path) -> dict[str, Tensor]:
+    """The module's weights out of a graph that was written here; the reverse of `compact`."""
+    weights = {}
+    for tensor in onnx.load(path).graph.initializer:
+        if tensor.name.startswith(MODULE):
+            name = tensor.name.removeprefix(MODULE).removesuffix(HALF)
+            weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype("float32"))
+    return weights

@@ -1,13 +1,15 @@
 """Puts the parts of a training run together: recipe, corpora and run folder in, trainer out."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from model_export import checkpoint
 from model_export.architectures import build_model
 from model_export.corpus import Mixture, load_pairs
 from model_export.dataset import TrainingStream, both_ways, encode_examples
 from model_export.evaluation import figures
-from model_export.export import TOKENIZER
+from model_export.export import TOKENIZER, bundle_weights
 from model_export.recipe import Recipe
 from model_export.tokenizer import train_tokenizer
 from model_export.torch_model import TorchModel
@@ -38,15 +40,25 @@ def make_tokenizer(recipe: Recipe, corpora: Path, run: Path) -> Path:
     return run / TOKENIZER
 
 
-def make_trainer(recipe: Recipe, corpora: Path, run: Path) -> tuple[Trainer, Pairs]:
-    """A trainer that continues the run if it was begun, and the dev pairs."""
+def make_trainer(
+    recipe: Recipe, corpora: Path, run: Path, start_from: Path | None = None
+) -> tuple[Trainer, Pairs]:
+    """A trainer that continues the run if it was begun, and the dev pairs.
+
+    A new run can start from the weights and the tokenizer of a bundle. Raises BundleError, or
+    ValueError when its weights do not fit.
+    """
+    if start_from is not None and not (run / TOKENIZER).exists():
+        run.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(start_from / TOKENIZER, run / TOKENIZER)
     vocabulary = Vocabulary(run / TOKENIZER)
     mixture, dev = load_data(recipe, corpora)
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
     stream = TrainingStream(mixture, vocabulary, recipe.training)
     trainer = Trainer(model, stream, recipe.training, run)
     trainer.score = dev_scorer(trainer, dev[:SCORED_PAIRS], recipe)
-    trainer.resume()
+    if not trainer.resume() and start_from is not None:
+        checkpoint.load_into(trainer.model, bundle_weights(start_from))
     return trainer, dev
 
 

@@ -25,6 +25,7 @@ CODES = {
     500: "internal_error",
     503: "unavailable",
 }
+NOT_JSON = "the body is not valid JSON in UTF-8"
 CLIENT_GONE = 499
 """Nobody reads this answer; the number is for the metrics, after nginx's custom."""
 
@@ -90,10 +91,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> Response:
-        problems = [_problem(fault) for fault in error.errors()]
         if any(fault["type"] == "json_invalid" for fault in error.errors()):
-            return error_response(400, CODES[400], "the body is not valid JSON", problems)
-        return invalid(422, CODES[422], problems)
+            return error_response(400, CODES[400], NOT_JSON)
+        return invalid(422, CODES[422], [_problem(fault) for fault in error.errors()])
 
     @app.exception_handler(InvalidRequest)
     async def refused(_: Request, error: InvalidRequest) -> Response:
@@ -123,16 +123,15 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def refused_by_framework(_: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "error")
-        headers = dict(error.headers or {})
-        return error_response(error.status_code, code, str(error.detail), headers=headers)
+        message = NOT_JSON if error.status_code == 400 else str(error.detail)
+        return error_response(error.status_code, code, message, headers=dict(error.headers or {}))
 
 
 def _problem(fault: dict[str, Any]) -> Problem:
-    # Drops where the field was found ("body") and which of several types was tried.
-    path = [str(part) for part in fault["loc"] if part != "body" and "[" not in str(part)]
-    if path[1:] and path[0] == "text" and path[-1] in ("str", "list"):
-        path.pop()
+    path = ".".join(str(part) for part in fault["loc"] if part != "body")
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "unknown field"
-    return Problem(".".join(path) or "body", message)
+    if not path:
+        message = "the body must be a JSON object"
+    return Problem(path or "body", message)

@@ -1,24 +1,32 @@
 """The native API's requests and responses. Types and shapes only; limits are checked elsewhere."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.engine.bundle import Direction
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
 
 
-def _plain_text(text: str) -> str:
-    if not text:
-        raise ValueError("the text is empty")
-    if "\0" in text:
-        raise ValueError("the text contains the character NUL (U+0000)")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("the text contains half of a surrogate pair, which is no character")
-    return text
+def _sound_texts(value: Any) -> Any:
+    """Says what is wrong with a text and with which, where a union of types would only guess."""
+    if not isinstance(value, str | list):
+        raise ValueError("must be a text or a list of texts")
+    if value == []:
+        raise ValueError("the list of texts is empty")
+    for number, text in enumerate([value] if isinstance(value, str) else value):
+        place = "the text" if isinstance(value, str) else f"text {number}"
+        if not isinstance(text, str):
+            raise ValueError(f"{place} is not a string")
+        if not text:
+            raise ValueError(f"{place} is empty")
+        if "\0" in text:
+            raise ValueError(f"{place} contains the character NUL (U+0000)")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"{place} contains half of a surrogate pair, which is no character")
+    return value
 
 
-Text = Annotated[str, AfterValidator(_plain_text)]
 Language = Annotated[str, Field(min_length=2, max_length=16)]
 
 
@@ -54,7 +62,7 @@ class Decoding(_Strict):
 class TranslateRequest(_Strict):
     """Texts to translate from one language into another."""
 
-    text: Text | Annotated[list[Text], Field(min_length=1)] = Field(
+    text: Annotated[str | list[str], BeforeValidator(_sound_texts)] = Field(
         description="A text or a list of texts.", examples=["Good morning. How are you?"]
     )
     source: Language = Field(description="Language of the text.", examples=["en"])

@@ -44,7 +44,6 @@ class Worker(threading.Thread):
         except BaseException:
             logger.exception("worker %s died", self.name)
             self._scheduler.fail("a decoding worker died")
-            raise
 
     def _decode(self, batch: Sequence[Ticket]) -> None:
         started = time.monotonic()

@@ -1,0 +1,83 @@
+"""Whatever happens to a model, no waiter is forgotten."""
+
+import pytest
+
+from service.engine.request import DecodingOptions
+from service.engine.search import SearchInput
+from service.errors import EngineFailed
+from tests.fakes import EchoModel, Gate, make_engine, wait_until
+
+SENTENCE = SearchInput((4, 20, 21, 22, 3), DecodingOptions())
+
+
+def test_results_arrive():
+    """The echo comes back."""
+    engine = make_engine()
+    (ticket,) = engine.submit([SENTENCE])
+    assert ticket.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    engine.close()
+
+
+def test_a_failing_model_fails_its_batch_and_goes_on():
+    """All waiters of the batch learn of it; the next batch is decoded."""
+
+    def fail_first(number):
+        if number == 0 and not failed:
+            failed.append(number)
+            raise RuntimeError("out of luck")
+
+    failed: list[int] = []
+    engine = make_engine(EchoModel(before_step=fail_first))
+    tickets = engine.submit([SENTENCE, SENTENCE])
+    for ticket in tickets:
+        with pytest.raises(EngineFailed, match="decoding failed"):
+            ticket.future.result(10)
+    (ticket,) = engine.submit([SENTENCE])
+    assert ticket.future.result(10).hypotheses
+    assert engine.healthy
+    engine.close()
+
+
+def test_a_dying_worker_fails_all_that_wait():
+    """The engine says that it is not healthy, and takes no more."""
+    gate = Gate()
+
+    def die(number):
+        gate(number)
+        raise KeyboardInterrupt
+
+    engine = make_engine(EchoModel(before_step=die))
+    running = engine.submit([SENTENCE])
+    assert gate.reached.wait(10)
+    waiting = engine.submit([SENTENCE] * 3)
+    gate.opened.set()
+    for ticket in [*running, *waiting]:
+        with pytest.raises(EngineFailed):
+            ticket.future.result(10)
+    wait_until(lambda: not engine.healthy)
+    with pytest.raises(EngineFailed):
+        engine.submit([SENTENCE])
+
+
+def test_a_cancelled_sentence_frees_its_row():
+    """The rows of a caller that has gone are out of the batch within two steps."""
+    gate = Gate()
+    model = EchoModel(before_step=gate)
+    engine = make_engine(model)
+    engine.submit([SENTENCE])  # occupies the worker until the others wait together
+    assert gate.reached.wait(10)
+    stays, leaves = engine.submit([SENTENCE, SENTENCE])
+    gate.reached.clear()
+    leaves.future.cancel()
+    gate.opened.set()
+    assert stays.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert model.rows_seen.count(2) <= 2
+    engine.close()
+
+
+def test_closing_answers_what_was_accepted():
+    """Nothing that was accepted is lost."""
+    engine = make_engine()
+    tickets = engine.submit([SENTENCE] * 20)
+    engine.close()
+    assert all(ticket.future.result(0).hypotheses for ticket in tickets)
