@@ -1,0 +1,29 @@
+"""A real HTTP server on a free loopback port, in a thread, for tests that need real sockets."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from tests.polling import wait_until
+
+
+@contextmanager
+def serve(app: FastAPI) -> Iterator[str]:
+    """Yields the base URL once the service is ready."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(20)

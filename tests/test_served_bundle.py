@@ -1,0 +1,76 @@
+"""The shipped model behind a real server."""
+
+import asyncio
+import itertools
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.settings import Settings
+from tests.serving import serve
+
+MODELS = Path(__file__).parent.parent / "models"
+SENTENCES = [
+    "Good morning.",
+    "How are you?",
+    "Where is the nearest station?",
+    "I would like a cup of coffee and two sandwiches, please.",
+    "My brother works at a small company near the river, and he likes it very much.",
+    "Yes.",
+    "It is raining today, so we will stay at home and read books until the evening.",
+    "She has three cats.",
+]
+
+
+@pytest.fixture(scope="module")
+def url():
+    """The address of a server with the shipped models."""
+    with serve(create_app(Settings(models=MODELS))) as address:
+        yield address
+
+
+def ask(text: str, source: str = "en", target: str = "ko", **decoding) -> dict:
+    """A request body."""
+    return {"text": text, "source": source, "target": target, "decoding": decoding}
+
+
+def test_both_directions_answer_in_their_script(url):
+    """English becomes Hangul, Korean becomes Latin."""
+    korean = httpx.post(f"{url}/v1/translate", json=ask("Good morning. How are you?")).json()
+    assert re.search("[가-힣]", korean["translations"][0]["text"])
+    english = httpx.post(f"{url}/v1/translate", json=ask("저는 학생이에요.", "ko", "en")).json()
+    assert re.fullmatch("[A-Za-z',. ]+", english["translations"][0]["text"])
+
+
+def test_greedy_is_beam_one(url):
+    """Over HTTP as well as inside."""
+    for sentence in SENTENCES:
+        greedy, beam = (
+            httpx.post(f"{url}/v1/translate", json=ask(sentence, **decoding)).json()
+            for decoding in ({"strategy": "greedy"}, {"strategy": "beam", "beam_size": 1})
+        )
+        assert greedy["translations"][0]["text"] == beam["translations"][0]["text"]
+
+
+async def test_64_clients_get_what_one_client_gets(url):
+    """Batching joins callers and changes no answer."""
+    texts = [" ".join(pair) for pair in itertools.permutations(SENTENCES, 2)] + SENTENCES
+    texts = texts[:64]
+    assert len(texts) == 64
+    limits = httpx.Limits(max_connections=64)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
+
+        async def answer(text: str) -> str:
+            response = await client.post("/v1/translate", json=ask(text))
+            assert response.status_code == 200, response.text
+            return response.json()["translations"][0]["text"]
+
+        alone = [await answer(text) for text in texts]
+        assert await asyncio.gather(*map(answer, texts)) == alone
+        metrics = (await client.get("/metrics")).text
+    buckets = re.findall(r'seq2serve_batch_sentences_bucket{le="(\S+)",\S+} (\S+)', metrics)
+    at_most_two, everything = dict(buckets)["2.0"], dict(buckets)["+Inf"]
+    assert float(at_most_two) < float(everything), "no batch was larger than a text's sentences"
