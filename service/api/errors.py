@@ -57,7 +57,7 @@ class ErrorAnswer(BaseModel):
     """The body of every answer that is not a success."""
 
     error: ErrorBody = Field(
-        description="What went wrong.",
+        description="The same shape for every error.",
         examples=[{"code": "not_found", "message": "no such route", "details": []}],
     )
 

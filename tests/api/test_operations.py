@@ -1,0 +1,158 @@
+"""Probes, metrics, overload and failure as callers and operators see them."""
+
+import threading
+
+import httpx
+import pytest
+
+from service.app import Loaded, create_app, load_engines
+from service.metrics import Metrics
+from service.settings import Settings
+from tests.fakes import EchoModel, make_engine
+from tests.polling import wait_until
+from tests.serving import serve
+
+BODY = {"text": "hello", "source": "en", "target": "ko"}
+
+
+class GatedModel(EchoModel):
+    """Waits at every step until it is let go; may fail then."""
+
+    def __init__(self, fails: bool = False):
+        super().__init__()
+        self.fails, self.reached, self.opened = fails, threading.Event(), threading.Event()
+        self.rows = []
+
+    def step(self, ids, state, k):
+        """Records the rows of the step."""
+        self.rows.append(len(ids))
+        self.reached.set()
+        self.opened.wait(20)
+        if self.fails:
+            raise RuntimeError("secret words of the model")
+        return super().step(ids, state, k)
+
+
+def app_over(*engines, **settings):
+    """An application over running engines."""
+    return create_app(Settings(**settings), lambda _, __: Loaded(engines, ()))
+
+
+async def test_alive_and_ready(client):
+    """Both probes answer."""
+    assert (await client.get("/livez")).json() == {"status": "alive"}
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_not_ready_until_the_models_are_loaded():
+    """It listens and lives at once; translations are refused with 503 until then."""
+    loaded = threading.Event()
+
+    def load(_, metrics):
+        loaded.wait(20)
+        return Loaded((make_engine(metrics=metrics),), ())
+
+    app = create_app(Settings(), load)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get("/livez")).status_code == 200
+            assert (await client.get("/readyz")).status_code == 503
+            assert (await client.post("/v1/translate", json=BODY)).status_code == 503
+            loaded.set()
+            while (await client.get("/readyz")).status_code != 200:
+                pass
+
+
+async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
+    """The server lives, is not ready, and says why."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/manifest.json").write_text('{"format_version": 1}')
+    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    assert loaded.engines == ()
+    assert "name: Field required" in loaded.faults[0]
+    app = create_app(Settings(models=tmp_path))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            while "no model is usable" not in (answer := await client.get("/readyz")).text:
+                assert answer.status_code == 503
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
+async def test_metrics_count_requests_by_route(client, accept):
+    """Labels are route templates; what callers invent makes no new series."""
+    await client.post("/v1/translate", json=BODY)
+    for number in range(20):
+        await client.get(f"/odd/{number}")
+    text = (await client.get("/metrics", headers={"accept": accept})).text
+    assert 'route="/v1/translate",status="200"' in text
+    assert 'route="unmatched",status="404"} 20.0' in text
+    assert "/odd/" not in text
+    assert "seq2serve_stage_duration_seconds_bucket" in text
+    assert 'seq2serve_waiting_sentences{model="fake"} 0.0' in text
+
+
+async def test_a_request_id_travels_back(client):
+    """A sound one is kept, anything else is replaced."""
+    kept = await client.get("/livez", headers={"X-Request-Id": "abc-1"})
+    made = await client.get("/livez", headers={"X-Request-Id": "a b\tc"})
+    assert kept.headers["X-Request-Id"] == "abc-1"
+    assert made.headers["X-Request-Id"] not in ("", "a b\tc")
+
+
+def test_a_failing_model_answers_503_without_its_words():
+    """The log knows more than the caller."""
+    model = GatedModel(fails=True)
+    model.opened.set()
+    with serve(app_over(make_engine(model))) as url:
+        response = httpx.post(f"{url}/v1/translate", json=BODY)
+        assert response.status_code == 503
+        assert response.json()["error"]["message"] == "decoding failed"
+
+
+def test_a_full_queue_answers_429_with_a_time():
+    """Later is better than never; what was accepted is answered."""
+    model = GatedModel()
+    engine = make_engine(model, waiting_tokens=5)
+    with serve(app_over(engine)) as url:
+        answers = []
+        threads = [
+            threading.Thread(
+                target=lambda: answers.append(
+                    httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
+                )
+            )
+            for _ in range(2)
+        ]
+        threads[0].start()
+        assert model.reached.wait(10)  # the first is being decoded
+        threads[1].start()
+        wait_until(lambda: engine.scheduler.waiting[0] == 1)  # the second waits
+        refused = httpx.post(f"{url}/v1/translate", json=BODY)
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) >= 1
+        model.opened.set()
+        for thread in threads:
+            thread.join(20)
+        assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_a_client_that_leaves_frees_its_place():
+    """Its rows are out of the batch at the next step, and the next caller is served."""
+    model = GatedModel()
+    engine = make_engine(model)
+    with serve(app_over(engine)) as url:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/v1/translate", json=BODY | {"text": "a b c. " * 3}, timeout=0.5)
+        assert model.reached.is_set()
+        counted = 'route="/v1/translate",status="499"} 1.0'
+        wait_until(lambda: counted in httpx.get(f"{url}/metrics").text)
+        steps = len(model.rows)
+        model.opened.set()
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
+        assert answer.json()["translations"][0]["text"] == "hello"
+        # The batch of the client that left ended after the step that it was in.
+        assert steps == 1
+        beam_size = engine.manifest.decoding.beam_size
+        assert set(model.rows[1:]) == {beam_size}

@@ -1,0 +1,88 @@
+"""The command line, on the shipped model."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.cli import app
+from service.settings import Settings
+from tests.polling import wait_until
+
+ROOT = Path(__file__).parent.parent
+MODELS = str(ROOT / "models")
+
+
+def run(*arguments: str, stdin: str = ""):
+    """Runs `seq2serve` in this process."""
+    return CliRunner().invoke(app, [*arguments], input=stdin)
+
+
+def test_translate_prints_translations():
+    """Without --from it is the other language of the pair."""
+    result = run("translate", "--models", MODELS, "--to", "ko", "Good morning")
+    assert result.exit_code == 0
+    assert re.search("[가-힣]", result.stdout)
+
+
+def test_translate_reads_lines_from_stdin():
+    """One translation a line."""
+    result = run("translate", "--models", MODELS, "--to", "en", stdin="안녕하세요.\n고마워요.\n")
+    assert len(result.stdout.strip().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", MODELS, "--to", "fr"], "cannot translate en-fr; available directions"),
+        (["--models", MODELS, "--model", "none"], "available models: en-ko-transformer"),
+        (["--models", "nowhere"], "there is no bundle in nowhere"),
+    ],
+)
+def test_translate_says_what_is_wrong(arguments, words):
+    """One line on stderr and exit code 1."""
+    result = run("translate", *arguments, "hi")
+    assert result.exit_code == 1
+    assert words in result.stderr
+
+
+def test_a_setting_out_of_range_is_named(monkeypatch):
+    """Flags and environment are checked alike."""
+    monkeypatch.setenv("SEQ2SERVE_WORKERS", "0")
+    result = run("serve", "--port", "99999")
+    assert result.exit_code == 2
+    assert "setting port" in result.stderr
+    assert "setting workers" in result.stderr or "WORKERS" in result.stderr
+
+
+def test_the_stored_openapi_is_the_served_one():
+    """`make openapi` was run after the last change."""
+    stored = json.loads((ROOT / "docs/openapi.json").read_text("utf-8"))
+    assert create_app(Settings()).openapi() == stored
+
+
+def test_serve_listens_and_ends_cleanly_on_sigterm():
+    """A real process answers, and exits with 0 when it is told to stop."""
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--models", MODELS]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            assert server.stderr is not None
+            for line in server.stderr:
+                if found := re.search(r"running on (http://\S+)", line):
+                    break
+            url = found.group(1)
+            wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+            body = {"text": "Hello.", "source": "en", "target": "ko"}
+            assert httpx.post(f"{url}/v1/translate", json=body).status_code == 200
+        finally:
+            os.kill(server.pid, signal.SIGTERM)
+            server.communicate(timeout=20)
+        assert server.returncode == 0
