@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,6 +50,8 @@ def serve(
 
     settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -140,7 +140,7 @@ class TranslateAnswer(BaseModel):
         ],
     )
     usage: Usage = Field(
-        description="What was processed.",
+        description="How much was processed.",
         examples=[{"characters": 26, "source_tokens": 11, "target_tokens": 9}],
     )
 
