@@ -8,26 +8,32 @@ NAME    ?= en-ko-transformer
 RECIPE  ?= model_export/recipes/$(NAME).toml
 RUN     ?= runs/$(NAME)
 BUNDLE  ?= models/$(NAME)
+# A bundle that a new run begins with; none if empty.
+START_FROM ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
-PIP  := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP  := $(BIN)/python -m pip install -qq --constraint constraints.txt
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help serve test lint format tokenizer train export verify evaluate openapi clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) pip
-	$(PIP) --editable .
-	touch $@
+	@echo "Installing the service into $(VENV)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(PIP) pip
+	@$(PIP) --build-constraint constraints.txt --editable .
+	@touch $@
 
 $(VENV)/dev: $(VENV)/base
-	$(PIP) torch
-	$(PIP) --editable '.[export]' --group test --group lint
-	touch $@
+	@echo "Installing PyTorch, the exporter and the tools for tests into $(VENV)"
+	@$(PIP) torch
+	@$(PIP) --build-constraint constraints.txt --editable '.[export]' --group test --group lint
+	@touch $@
 
 serve: $(VENV)/base ## Install and serve the shipped models
 	$(BIN)/seq2serve serve --host $(HOST) --port $(PORT) --models $(MODELS)
@@ -48,7 +54,7 @@ tokenizer: $(VENV)/dev ## Train the tokenizer of RECIPE on CORPORA
 	$(BIN)/model-export tokenizer $(RECIPE) --corpora $(CORPORA) --run $(RUN)
 
 train: $(VENV)/dev ## Train RECIPE, or continue its RUN
-	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --run $(RUN)
+	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
 
 export: $(VENV)/dev ## Write BUNDLE from RUN
 	$(BIN)/model-export export $(RECIPE) $(BUNDLE) --corpora $(CORPORA) --run $(RUN)
