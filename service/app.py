@@ -40,12 +40,13 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     """Starts an engine for every bundle in the models directory, the default model first."""
     engines: list[Engine] = []
     faults: list[str] = []
+    limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
-        limits = SchedulerLimits(
-            settings.batch_tokens, settings.batch_rows, settings.waiting_tokens
-        )
         try:
             engine = Engine.load(path, limits, metrics.for_model(path.name), settings.workers)
+            if any(other.manifest.name == engine.manifest.name for other in engines):
+                engine.close()
+                raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])
         except BundleError as error:
             logger.error("%s", error)
             faults.append(str(error))
@@ -81,6 +82,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         summary="Translation over REST",
         description="Translates text with Transformer and RNN models that run on ONNX Runtime.",
         lifespan=lifespan,
+        redirect_slashes=False,
     )
     app.state.service = service
     app.include_router(native.router)

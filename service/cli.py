@@ -1,6 +1,7 @@
 """`seq2serve`: serve the models over HTTP, or translate on the spot."""
 
 import asyncio
+import io
 import json
 import logging
 import signal
@@ -20,7 +21,7 @@ from service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-Models = Annotated[Path | None, typer.Option(help="Directory of model bundles [models].")]
+Models = Annotated[Path | None, typer.Option(help="Directory of model bundles (models).")]
 
 
 def _settings(**given: Any) -> Settings:
@@ -36,10 +37,10 @@ def _settings(**given: Any) -> Settings:
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port [8000]; 0 takes a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
     models: Models = None,
-    workers: Annotated[int | None, typer.Option(help="Decoding threads a model [cores].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Decoding threads a model (cores).")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error.")] = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that were accepted are still answered.
@@ -71,9 +72,12 @@ def translate(
     models: Models = None,
 ) -> None:
     """Translate texts, or the lines of stdin, without a server."""
-    loaded = load_engines(_settings(models=models), Metrics())
+    settings = _settings(models=models)
+    if beam_size is not None and beam_size > settings.max_beam_size:
+        raise typer.BadParameter(f"beam_size {beam_size} is above {settings.max_beam_size}")
+    lines = _readable(texts) if texts else _lines_of_stdin()
+    loaded = load_engines(settings, Metrics())
     translator = Translator(loaded.engines)
-    lines = texts or [line.rstrip("\n") for line in sys.stdin]
     choice = DecodingChoice(beam_size=beam_size)
     try:
         direction = Direction(source or _only_source(translator, to), to)
@@ -88,6 +92,24 @@ def translate(
             engine.close()
     for translation in result.translations:
         typer.echo(translation.hypotheses[0].text)
+
+
+def _readable(texts: list[str]) -> list[str]:
+    """Arguments that are not UTF-8 arrive with surrogates in them."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("a text is not UTF-8") from error
+    return texts
+
+
+def _lines_of_stdin() -> list[str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # whatever the locale says
+    try:
+        return [line.rstrip("\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("stdin is not UTF-8") from error
 
 
 def _only_source(translator: Translator, target: str) -> str:

@@ -54,6 +54,21 @@ def test_translate_says_what_is_wrong(arguments, words):
     assert words in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (["bad \udcff"], b"", "a text is not UTF-8"),
+        ([], b"bad \xff\n", "stdin is not UTF-8"),
+        (["--beam-size", "100000", "hi"], b"", "is above 8"),
+    ],
+)
+def test_translate_refuses_what_it_cannot_do(arguments, stdin, words):
+    """Before any model is loaded, and in words instead of a traceback."""
+    result = CliRunner().invoke(app, ["translate", "--models", MODELS, *arguments], input=stdin)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
 def test_a_setting_out_of_range_is_named(monkeypatch):
     """Flags and environment are checked alike."""
     monkeypatch.setenv("SEQ2SERVE_WORKERS", "0")

@@ -26,6 +26,17 @@ CODES = {
     503: "unavailable",
 }
 NOT_JSON = "the body is not valid JSON in UTF-8"
+WORDS = {
+    "dict_type": "must be a JSON object",
+    "extra_forbidden": "unknown field",
+    "missing": "is required",
+    "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "string_unicode": "contains half of a surrogate pair, which is no character",
+}
+"""Where pydantic's own words speak of Python."""
+LONGEST_PATH = 200
+"""Callers choose the names of unknown fields; an answer need not repeat a megabyte of them."""
 CLIENT_GONE = 499
 """Nobody reads this answer; the number is for the metrics, after nginx's custom."""
 
@@ -128,10 +139,6 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def _problem(fault: dict[str, Any]) -> Problem:
-    path = ".".join(str(part) for part in fault["loc"] if part != "body")
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "unknown field"
-    if not path:
-        message = "the body must be a JSON object"
+    path = ".".join(map(str, fault["loc"][1:]))[:LONGEST_PATH]  # the first part says "body"
+    message = WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     return Problem(path or "body", message)

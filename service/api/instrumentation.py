@@ -15,13 +15,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import error_response
+from service.api.errors import CODES, error_response
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-Id"
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REJECTED = frozenset({413, 429})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -59,7 +60,7 @@ class Instrumentation:
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if exchange.status is None:
-                response = error_response(500, "internal_error", "something went wrong here")
+                response = error_response(500, CODES[500], "something went wrong here")
                 await response(scope, receive, send)
         finally:
             self._metrics.http_in_flight.dec()
@@ -71,6 +72,8 @@ class Instrumentation:
         route = getattr(scope.get("route"), "path", "unmatched")
         status = str(exchange.status or 499)
         self._metrics.http_requests.labels(method, route, status).inc()
+        if exchange.status in _REJECTED:
+            self._metrics.rejections.labels(CODES[exchange.status]).inc()
         seconds = time.monotonic() - exchange.started
         self._metrics.http_seconds.labels(method, route).observe(seconds)
 
@@ -89,9 +92,8 @@ class Instrumentation:
         return counting
 
     def _too_large(self) -> Response:
-        self._metrics.rejections.labels("body_too_large").inc()
         close = {"Connection": "close"}  # or the body that nobody wants would still be sent
-        return error_response(413, "body_too_large", self._limit_in_words(), headers=close)
+        return error_response(413, CODES[413], self._limit_in_words(), headers=close)
 
     def _limit_in_words(self) -> str:
         return f"the body is larger than {self._max_body_bytes} bytes"

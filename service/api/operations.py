@@ -61,5 +61,8 @@ async def readyz(service: ServiceOf) -> Ready:
 )
 def metrics(request: Request, service: ServiceOf) -> Response:
     """Requests, stage latencies, batch sizes, tokens and queues."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    try:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    except TypeError:  # prometheus_client compares a version that it could not read
+        encode, content_type = choose_encoder("")
     return Response(encode(service.metrics.registry), headers={"Content-Type": content_type})

@@ -1,11 +1,14 @@
 """The native API's requests and responses. Types and shapes only; limits are checked elsewhere."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.engine.bundle import Direction
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
+
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
 def _sound_texts(value: Any) -> Any:
@@ -22,7 +25,7 @@ def _sound_texts(value: Any) -> Any:
             raise ValueError(f"{place} is empty")
         if "\0" in text:
             raise ValueError(f"{place} contains the character NUL (U+0000)")
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if _SURROGATE.search(text):
             raise ValueError(f"{place} contains half of a surrogate pair, which is no character")
     return value
 

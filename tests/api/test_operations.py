@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from service.app import Loaded, create_app, load_engines
+from service.engine.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
@@ -79,6 +80,21 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
                 assert answer.status_code == 503
 
 
+def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
+    """The first is served, the other is closed and named."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").touch()
+    started = [make_engine(), make_engine()]
+    left = iter(started)
+    monkeypatch.setattr(Engine, "load", lambda *_: next(left))
+    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    assert loaded.engines == (started[0],)
+    assert str(tmp_path / "b") in loaded.faults[0]
+    assert [engine.healthy for engine in started] == [True, False]
+    started[0].close()
+
+
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
 async def test_metrics_count_requests_by_route(client, accept):
     """Labels are route templates; what callers invent makes no new series."""
@@ -91,6 +107,37 @@ async def test_metrics_count_requests_by_route(client, accept):
     assert "/odd/" not in text
     assert "seq2serve_stage_duration_seconds_bucket" in text
     assert 'seq2serve_waiting_sentences{model="fake"} 0.0' in text
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/plain; version=new", "application/openmetrics-text;version=x"]
+)
+async def test_metrics_answer_an_accept_header_that_makes_no_sense(client, accept):
+    """A scraper that cannot be understood gets the plain format."""
+    answer = await client.get("/metrics", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_bodies_turned_away_are_counted(client):
+    """Whether they said their length beforehand or not."""
+
+    async def chunks():
+        yield b" " * 3000
+
+    for content in (b" " * 3000, chunks()):
+        headers = {"content-type": "application/json"}
+        answer = await client.post("/v1/translate", content=content, headers=headers)
+        assert answer.status_code == 413
+    counted = 'seq2serve_rejections_total{reason="body_too_large"} 2.0'
+    assert counted in (await client.get("/metrics")).text
+
+
+async def test_a_slash_too_many_is_an_unknown_route(client):
+    """In the error shape, not a redirect."""
+    answer = await client.get("/livez/")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
 
 
 async def test_a_request_id_travels_back(client):
@@ -132,6 +179,8 @@ def test_a_full_queue_answers_429_with_a_time():
         refused = httpx.post(f"{url}/v1/translate", json=BODY)
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) >= 1
+        counted = 'seq2serve_rejections_total{reason="overloaded"} 1.0'
+        assert counted in httpx.get(f"{url}/metrics").text
         model.opened.set()
         for thread in threads:
             thread.join(20)

@@ -1,5 +1,7 @@
 """Bad input gets an error that says what was wrong and what is allowed."""
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,9 @@ def problems(response) -> dict[str, str]:
         ({"target": None}, "target", "string"),
         ({"formality": "more"}, "formality", "unknown field"),
         ({"decoding": {"beam": 3}}, "decoding.beam", "unknown field"),
+        ({"decoding": None}, "decoding", "must be a JSON object"),
+        ({"decoding": []}, "decoding", "must be a JSON object"),
+        ({"body": 1}, "body", "unknown field"),
         ({"decoding": {"beam_size": 0}}, "decoding.beam_size", "greater than or equal to 1"),
         ({"decoding": {"beam_size": 9}}, "decoding.beam_size", "allowed: 1 to 8"),
         ({"decoding": {"beam_size": True}}, "decoding.beam_size", "integer"),
@@ -79,6 +84,16 @@ async def test_an_unknown_model_is_not_found(client):
         (b"", "application/json", 422, "invalid_request"),
         (b"text=hi", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b'{"text": "' + b"a" * 3000 + b'"}', "application/json", 413, "body_too_large"),
+        (
+            b'{"text": "a", "source": "en", "target": "ko", "\\udfff": 1}',
+            "application/json",
+            422,
+            None,
+        ),
+        (b'{"text": "a", "source": "\\ud800x", "target": "ko"}', "application/json", 422, None),
+        (b'{"decoding": {"beam_size": ' + b"9" * 1900 + b"}}", "application/json", 422, None),
+        (b'{"text": "\xed\xa0\x80"}', "application/json", 422, None),
+        (b'{"' + b"x" * 1900 + b'": 1}', "application/json", 422, None),
         (b'{"text": "\\ud800", "source": "en", "target": "ko"}', "application/json", 422, None),
         (
             b'{"text":"a","source":"en","target":"ko","decoding":{"length_penalty":NaN}}',
@@ -131,10 +146,41 @@ async def test_unknown_routes_and_methods_have_the_same_shape(client):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(text=st.text(max_size=40))
+@given(text=st.text(st.characters(exclude_categories=[]), max_size=40))
 async def test_any_text_is_answered_or_refused_with_a_reason(client, text):
-    """Never a 500."""
-    response = await client.post("/v1/translate", json=GOOD | {"text": text})
+    """Never a 500, not even for half of a surrogate pair."""
+    # Escaped, for half of a pair can be written in JSON though not in UTF-8.
+    content, headers = json.dumps(GOOD | {"text": text}), {"content-type": "application/json"}
+    response = await client.post("/v1/translate", content=content, headers=headers)
     if response.status_code != 200:
         assert response.status_code == 422
+        problems(response)
+
+
+TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ["text", "source", "target", "model", "decoding"]
+OPTIONS = ["strategy", "beam_size", "n_best", "length_penalty", "max_target_length"]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    change=st.dictionaries(st.sampled_from(FIELDS) | TEXTS, VALUES, max_size=3),
+    decoding=st.none() | st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=3),
+)
+async def test_any_json_is_answered_or_refused_with_a_reason(client, change, decoding):
+    """Never a 500, whatever stands in whichever field."""
+    body = GOOD | change | ({} if decoding is None else {"decoding": decoding})
+    headers = {"content-type": "application/json"}
+    response = await client.post("/v1/translate", content=json.dumps(body), headers=headers)
+    if response.status_code != 200:
+        assert response.status_code in (404, 413, 422)
         problems(response)
