@@ -80,13 +80,11 @@ class Mixture:
         """Takes `count` pairs out of the mixture for a dev set; reproducible."""
         rng = np.random.default_rng([seed, 0])
         places = [(f, i) for f, pairs in enumerate(self.pairs) for i in range(len(pairs))]
-        chosen = {places[i] for i in rng.permutation(len(places))[:count]}
-        held = [self.pairs[f][i] for f, i in sorted(chosen)]
-        self.pairs = [
-            [pair for i, pair in enumerate(pairs) if (f, i) not in chosen]
-            for f, pairs in enumerate(self.pairs)
-        ]
-        return held
+        chosen = [places[i] for i in rng.permutation(len(places))[:count]]
+        held = dict.fromkeys(self.pairs[f][i] for f, i in sorted(chosen))
+        # By value: another file may hold the same pair.
+        self.pairs = [[pair for pair in pairs if pair not in held] for pairs in self.pairs]
+        return list(held)
 
     def epoch(self, number: int, seed: int) -> list[tuple[int, int, bool]]:
         """Draws epoch `number`: (file, pair, reversed) triples, in file order.

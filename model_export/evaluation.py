@@ -97,9 +97,7 @@ def evaluate_bundle(
     bundle: Path, files: Sequence[Path], beam_size: int, limit: int = 0
 ) -> Iterator[Score]:
     """Scores of a bundle on pair files, both directions; `limit` pairs of each, 0 for all."""
-    engine = Engine.load(
-        bundle, SchedulerLimits(), Metrics().for_model("evaluated"), cpu_count() or 1
-    )
+    engine = Engine.load(bundle, SchedulerLimits(), Metrics(), cpu_count() or 1)
     try:
         first = engine.manifest.directions[0]
         strategy: Literal["greedy", "beam"] = "greedy" if beam_size == 1 else "beam"

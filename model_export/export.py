@@ -125,9 +125,7 @@ def make_manifest(run: Run, folder: Path, data: tuple[DataSet, ...]) -> Manifest
         state=run.model.state_specs(),
         limits=Limits(recipe.training.max_length, 2 * recipe.training.max_length),
         decoding=DecodingDefaults(),
-        provenance=Provenance(
-            f"model_export/recipes/{recipe.name}.toml", run.updates, run.target_tokens, data
-        ),
+        provenance=Provenance(recipe.file, run.updates, run.target_tokens, data),
         scores=(),
         files={name: describe_file(folder / name) for name in files},
     )

@@ -15,7 +15,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     provenance = manifest.provenance
     yield f"# {manifest.name} {manifest.version}"
     yield ""
-    yield f"A translation model ({manifest.architecture}) for {directions}, trained from scratch."
+    yield f"A translation model ({manifest.architecture}) for {directions}."
     yield ""
     yield f"- parameters: {manifest.parameters:,}; vocabulary: {manifest.vocabulary.size:,} pieces"
     yield f"- precision: {manifest.precision}"
@@ -45,9 +45,9 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield "## Limits"
     yield ""
     yield (
-        "A small model trained on two CPU cores, mostly on short everyday sentences. It makes "
-        "mistakes with rare words, names, numbers and long sentences. Do not rely on it where a "
-        "wrong translation does harm."
+        "A small model, trained mostly on short everyday sentences. It makes mistakes with rare "
+        "words, names, numbers and long sentences. Do not rely on it where a wrong translation "
+        "does harm."
     )
 
 

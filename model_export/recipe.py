@@ -4,7 +4,7 @@ Unknown keys, wrong types and impossible values are refused with the path of the
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,6 +56,34 @@ class TransformerRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class RnnSeq2seqRecipe:
+    """Sizes of `architectures.rnn_seq2seq.RnnSeq2seqConfig`."""
+
+    __pydantic_config__ = _STRICT
+    kind: Literal["rnn-seq2seq"]
+    width: Positive = 256
+    hidden_width: Positive = 512
+    cell: Literal["gru", "lstm"] = "gru"
+
+
+@dataclass(frozen=True, slots=True)
+class RnnAttentionRecipe:
+    """Sizes of `architectures.rnn_attention.RnnAttentionConfig`."""
+
+    __pydantic_config__ = _STRICT
+    kind: Literal["rnn-attention"]
+    width: Positive = 256
+    hidden_width: Positive = 512
+    cell: Literal["gru", "lstm"] = "gru"
+    score: Literal["additive", "general", "dot"] = "additive"
+
+
+ArchitectureRecipe = Annotated[
+    TransformerRecipe | RnnSeq2seqRecipe | RnnAttentionRecipe, Field(discriminator="kind")
+]
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRecipe:
     """The optimiser, its schedule, and how often to look at the dev set."""
 
@@ -89,10 +117,12 @@ class Recipe:
     version: str
     languages: tuple[str, str]
     training: TrainingRecipe
-    architecture: TransformerRecipe
+    architecture: ArchitectureRecipe
     train: tuple[CorpusFile, ...]
     dev: tuple[CorpusFile, ...] = ()
     tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)
+    file: str = ""
+    """Name of the file that it was read from."""
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
@@ -104,7 +134,8 @@ class Recipe:
 def load_recipe(path: Path) -> Recipe:
     """Reads a TOML recipe. Raises RecipeError naming every faulty key."""
     try:
-        return TypeAdapter(Recipe).validate_python(tomllib.loads(path.read_text("utf-8")))
+        recipe = TypeAdapter(Recipe).validate_python(tomllib.loads(path.read_text("utf-8")))
+        return replace(recipe, file=path.name)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from error
     except ValidationError as error:

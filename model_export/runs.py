@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
+
 from model_export import checkpoint
 from model_export.architectures import build_model
 from model_export.corpus import Mixture, load_pairs
@@ -53,6 +55,7 @@ def make_trainer(
         shutil.copyfile(start_from / TOKENIZER, run / TOKENIZER)
     vocabulary = Vocabulary(run / TOKENIZER)
     mixture, dev = load_data(recipe, corpora)
+    torch.manual_seed(recipe.training.seed)  # the first weights are part of the recipe too
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
     stream = TrainingStream(mixture, vocabulary, recipe.training)
     trainer = Trainer(model, stream, recipe.training, run)

@@ -7,6 +7,7 @@ from model_export.parity import TRACE, Parity, compare, read_trace, record_trace
 from model_export.torch_model import TorchModel
 from service.engine.bundle import load_bundle
 from service.engine.onnx_model import OnnxModel
+from service.errors import BundleError
 
 
 def verify_bundle(path: Path, run: Run | None = None) -> Parity:
@@ -17,6 +18,8 @@ def verify_bundle(path: Path, run: Run | None = None) -> Parity:
     bundle = load_bundle(path)
     vocabulary = bundle.manifest.vocabulary
     special_ids = vocabulary.bos_id, vocabulary.eos_id
+    if TRACE not in bundle.manifest.files:
+        raise BundleError(str(path), [f"{TRACE} is not listed, so there is nothing to compare"])
     expected = read_trace(bundle.file(TRACE))
     sources = [trace.source for trace in expected]
     if run is not None:

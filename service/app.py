@@ -43,7 +43,7 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
-            engine = Engine.load(path, limits, metrics.for_model(path.name), settings.workers)
+            engine = Engine.load(path, limits, metrics, settings.workers)
             if any(other.manifest.name == engine.manifest.name for other in engines):
                 engine.close()
                 raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])
@@ -56,6 +56,8 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
         logger.info("serving %s from %s", manifest.name, path)
         engines.append(engine)
     engines.sort(key=lambda engine: engine.manifest.name != settings.default_model)
+    if settings.default_model not in (None, *(engine.manifest.name for engine in engines)):
+        logger.warning("the default model %s is not loaded", settings.default_model)
     if not engines and not faults:
         faults.append(f"there is no bundle in {settings.models}")
     return Loaded(tuple(engines), tuple(faults))

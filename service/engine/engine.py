@@ -10,9 +10,9 @@ from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import Scheduler, SchedulerLimits, Ticket
 from service.engine.search import SearchInput
-from service.engine.vocabulary import Vocabulary
+from service.engine.vocabulary import Vocabulary, load_vocabulary
 from service.engine.worker import Worker
-from service.metrics import ModelMetrics
+from service.metrics import Metrics, ModelMetrics
 
 
 class Engine:
@@ -41,17 +41,13 @@ class Engine:
         metrics.watch_queue(lambda: self.scheduler.waiting)
 
     @classmethod
-    def load(
-        cls, path: Path, limits: SchedulerLimits, metrics: ModelMetrics, workers: int
-    ) -> "Engine":
+    def load(cls, path: Path, limits: SchedulerLimits, metrics: Metrics, workers: int) -> "Engine":
         """Opens a bundle and warms it up. Raises BundleError if it is not sound."""
         bundle = load_bundle(path)
-        vocabulary = Vocabulary(
-            bundle.file(bundle.manifest.vocabulary.source),
-            bundle.file(bundle.manifest.vocabulary.target),
-        )
+        vocabulary = load_vocabulary(bundle)
         model = OnnxModel(bundle)
-        engine = cls(bundle.manifest, vocabulary, model, limits, metrics, workers)
+        named = metrics.for_model(bundle.manifest.name)
+        engine = cls(bundle.manifest, vocabulary, model, limits, named, workers)
         engine.warm_up()
         return engine
 

@@ -75,6 +75,7 @@ class Scheduler:
         with self._changed:
             if self._closed is not None:
                 raise EngineFailed(self._closed)
+            self._drop_cancelled()
             waiting = self._count_tokens()
             if waiting and waiting + tokens > self._limits.waiting_tokens:
                 raise Overloaded(max(1.0, waiting / self._tokens_per_second))
@@ -86,7 +87,7 @@ class Scheduler:
         """Waits for work. None means that the scheduler is closed and nothing is left to do."""
         with self._changed:
             while True:
-                self._waiting = [t for t in self._waiting if not t.future.cancelled()]
+                self._drop_cancelled()
                 if self._waiting:
                     return self._take_batch()
                 if self._closed is not None:
@@ -140,7 +141,11 @@ class Scheduler:
     def waiting(self) -> tuple[int, int]:
         """Sentences and source tokens in the queue."""
         with self._changed:
+            self._drop_cancelled()
             return len(self._waiting), self._count_tokens()
+
+    def _drop_cancelled(self) -> None:
+        self._waiting = [t for t in self._waiting if not t.future.cancelled()]
 
     def _count_tokens(self) -> int:
         return sum(ticket.length for ticket in self._waiting)

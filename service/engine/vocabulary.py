@@ -8,6 +8,9 @@ from pathlib import Path
 
 import sentencepiece
 
+from service.engine.bundle import Bundle
+from service.errors import BundleError
+
 
 def language_tag(language: str) -> str:
     """The control symbol that opens a source and names the language to translate into."""
@@ -43,3 +46,31 @@ class Vocabulary:
     def __len__(self) -> int:
         """Pieces of the target vocabulary, V."""
         return len(self.target)
+
+
+def load_vocabulary(bundle: Bundle) -> Vocabulary:
+    """The bundle's SentencePiece models. Raises BundleError where they and the manifest differ."""
+    spec = bundle.manifest.vocabulary
+    try:
+        vocabulary = Vocabulary(bundle.file(spec.source), bundle.file(spec.target))
+    except (OSError, RuntimeError) as error:
+        fault = f"{spec.source} or {spec.target} is not a SentencePiece model: {error}"
+        raise BundleError(str(bundle.path), [fault]) from error
+    found = {
+        "size": len(vocabulary),
+        "pad_id": vocabulary.pad_id,
+        "bos_id": vocabulary.bos_id,
+        "eos_id": vocabulary.eos_id,
+    }
+    faults = [
+        f"vocabulary.{name} is {getattr(spec, name)}, the tokenizer says {value}"
+        for name, value in found.items()
+        if getattr(spec, name) != value
+    ]
+    for direction in bundle.manifest.directions:
+        tag = language_tag(direction.target)
+        if vocabulary.source.piece_to_id(tag) == vocabulary.source.unk_id():
+            faults.append(f"the tokenizer has no {tag} for direction {direction}")
+    if faults:
+        raise BundleError(str(bundle.path), faults)
+    return vocabulary

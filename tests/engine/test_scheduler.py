@@ -1,11 +1,14 @@
 """The scheduler's promises: nothing lost, nothing twice, no budget exceeded, nobody starves."""
 
+import threading
+from concurrent.futures import Future
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.request import DecodingOptions
-from service.engine.scheduler import Scheduler, SchedulerLimits
+from service.engine.scheduler import Decoded, Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
 from service.errors import EngineFailed, Overloaded
 
@@ -13,6 +16,17 @@ from service.errors import EngineFailed, Overloaded
 def sentence(length, beam_size=1):
     """An input of so many pieces."""
     return SearchInput((7,) * length, DecodingOptions(beam_size))
+
+
+def scheduler_of(**limits):
+    """A scheduler whose clock stands still."""
+    return Scheduler(SchedulerLimits(**limits), clock=lambda: 0.0)
+
+
+def lengths_of_batches(scheduler):
+    """Closes it and takes everything."""
+    scheduler.close()
+    return [[t.length for t in batch] for batch in iter(scheduler.next_batch, None)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,3 +87,163 @@ def test_failing_fails_every_waiter():
     with pytest.raises(EngineFailed, match="broken"):
         scheduler.submit([sentence(1)])
     assert scheduler.next_batch() is None
+
+
+def test_equal_sentences_leave_in_order_of_arrival():
+    """Where lengths tell nothing, who came first is served first."""
+    scheduler = scheduler_of(batch_rows=2)
+    tickets = [scheduler.submit([sentence(5)])[0] for _ in range(5)]
+    scheduler.close()
+    served = [ticket for batch in iter(scheduler.next_batch, None) for ticket in batch]
+    assert list(map(id, served)) == list(map(id, tickets))
+
+
+def test_a_ticket_knows_when_it_arrived():
+    """The time is that of the clock that was passed in."""
+    times = iter([3.0, 4.5])
+    scheduler = Scheduler(SchedulerLimits(), clock=lambda: next(times))
+    assert [scheduler.submit([sentence(1)])[0].arrived for _ in range(2)] == [3.0, 4.5]
+
+
+def test_callers_share_a_batch():
+    """Sentences of different submissions are decoded together."""
+    scheduler = scheduler_of()
+    for _ in range(3):
+        scheduler.submit([sentence(4), sentence(4)])
+    assert lengths_of_batches(scheduler) == [[4] * 6]
+
+
+def test_the_oldest_is_taken_however_unlike_the_others_it_is():
+    """Nobody is passed over for ever."""
+    scheduler = scheduler_of(batch_rows=2)
+    scheduler.submit([sentence(90)])
+    scheduler.submit([sentence(5)] * 4)
+    assert lengths_of_batches(scheduler) == [[90, 5], [5, 5], [5]]
+
+
+def test_a_sentence_above_the_budget_is_a_batch_of_its_own():
+    """It is not stuck, and it does not take others with it."""
+    scheduler = scheduler_of(batch_tokens=10)
+    scheduler.submit([sentence(30), sentence(2), sentence(2)])
+    assert lengths_of_batches(scheduler) == [[30], [2, 2]]
+
+
+def test_a_refused_request_leaves_nothing_behind():
+    """All of its sentences are queued, or none."""
+    scheduler = scheduler_of(waiting_tokens=30)
+    scheduler.submit([sentence(20)])
+    with pytest.raises(Overloaded):
+        scheduler.submit([sentence(5), sentence(6)])
+    assert scheduler.waiting == (1, 20)
+    scheduler.submit([sentence(10)])
+
+
+def test_the_time_to_come_back_follows_the_measured_speed():
+    """A guess at first, then what workers manage; never less than a second."""
+    scheduler = scheduler_of(waiting_tokens=100_000)
+    scheduler.submit([sentence(100_000)])
+
+    def retry_after():
+        with pytest.raises(Overloaded) as refused:
+            scheduler.submit([sentence(1)])
+        return refused.value.retry_after
+
+    assert retry_after() == pytest.approx(100.0)
+    for _ in range(100):
+        scheduler.report_speed(tokens=10_000, seconds=1.0)
+    assert retry_after() == pytest.approx(10.0, rel=0.01)
+    for _ in range(100):
+        scheduler.report_speed(tokens=10**9, seconds=0.0)
+    assert retry_after() == 1.0
+
+
+def test_cancelled_sentences_make_room_for_newcomers():
+    """A queue full of sentences that nobody waits for is empty."""
+    scheduler = scheduler_of(waiting_tokens=10)
+    for ticket in scheduler.submit([sentence(5), sentence(5)]):
+        ticket.future.cancel()
+    assert scheduler.waiting == (0, 0)
+    scheduler.submit([sentence(10)])
+    assert scheduler.waiting == (1, 10)
+
+
+def test_closing_drains_the_queue_and_then_says_none():
+    """What was accepted is handed out; after that workers are told to go, every time."""
+    scheduler = scheduler_of(batch_rows=1)
+    scheduler.submit([sentence(3), sentence(4)])
+    assert lengths_of_batches(scheduler) == [[3], [4]]
+    assert scheduler.next_batch() is None
+
+
+def test_a_closed_scheduler_takes_nothing():
+    """The reason is that of whoever closed it first."""
+    scheduler = scheduler_of()
+    assert scheduler.open
+    scheduler.close("going home")
+    scheduler.close("again")
+    assert not scheduler.open
+    with pytest.raises(EngineFailed, match="going home"):
+        scheduler.submit([sentence(1)])
+
+
+def test_failing_leaves_cancelled_sentences_cancelled():
+    """And still reaches all the others."""
+    scheduler = scheduler_of()
+    first, second = scheduler.submit([sentence(3), sentence(3)])
+    first.future.cancel()
+    scheduler.fail("broken")
+    assert first.future.cancelled()
+    assert isinstance(second.future.exception(0), EngineFailed)
+
+
+def asking_worker(scheduler):
+    """Asks for a batch in another thread; the answer comes in the future."""
+    answer = Future()
+    thread = threading.Thread(target=lambda: answer.set_result(scheduler.next_batch()))
+    thread.daemon = True
+    thread.start()
+    return answer
+
+
+def test_a_waiting_worker_is_woken_by_work():
+    """It gets the sentence that came."""
+    scheduler = scheduler_of()
+    answer = asking_worker(scheduler)
+    [ticket] = scheduler.submit([sentence(3)])
+    assert answer.result(10) == [ticket]
+
+
+@pytest.mark.parametrize("end", ["close", "fail"])
+def test_all_waiting_workers_are_sent_home(end):
+    """Both ends wake every worker."""
+    scheduler = scheduler_of()
+    answers = [asking_worker(scheduler) for _ in range(3)]
+    getattr(scheduler, end)("over")
+    assert [answer.result(10) for answer in answers] == [None] * 3
+
+
+def test_many_threads_share_one_queue():
+    """Callers and workers side by side: every sentence is handed out exactly once."""
+    scheduler = scheduler_of(batch_rows=3)
+    submitted, served = [], []
+
+    def work():
+        for batch in iter(scheduler.next_batch, None):
+            served.extend(map(id, batch))
+            for ticket in batch:
+                ticket.future.set_result(Decoded((), 0.0, 0.0))
+
+    def call():
+        for length in range(1, 30):
+            submitted.extend(scheduler.submit([sentence(length)]))
+
+    workers, callers = ([threading.Thread(target=f) for _ in range(3)] for f in (work, call))
+    for thread in (*workers, *callers):
+        thread.start()
+    for thread in callers:
+        thread.join(10)
+    scheduler.close()
+    for thread in workers:
+        thread.join(10)
+    assert sorted(served) == sorted(map(id, submitted))
+    assert all(ticket.future.done() for ticket in submitted)

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.request import DecodingOptions, FinishReason
-from service.engine.search import SearchInput, beam_search, greedy_search, length_penalty, search
+from service.engine.search import (
+    SearchInput,
+    beam_search,
+    greedy_search,
+    hypothesis,
+    length_penalty,
+    search,
+)
 from tests.fakes import BOS, EOS, EchoModel, TableModel
 
 SOURCES = [(4, 9, 3), (5, 3), (4, 8, 8, 8, 3), (5, 10, 3)]
@@ -18,6 +25,24 @@ def run(model, sources, options, strategy=search):
     inputs = [SearchInput(source, options) for source in sources]
     found = dict(strategy(model, inputs, BOS, EOS, lambda _: False))
     return [found[i] for i in range(len(sources))]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_greedy_takes_the_likeliest_piece_at_each_step(seed):
+    """The model, asked by hand without batches or state, says the same."""
+    model, longest = TableModel(7, seed), 6
+    found = run(model, SOURCES, DecodingOptions(max_target_length=longest))
+    for source, (best,) in zip(SOURCES, found, strict=True):
+        said, score = [], 0.0
+        while len(said) < longest and EOS not in said:
+            log_probs = model.distribution(source, tuple(said))
+            said.append(int(log_probs.argmax()))
+            score += log_probs.max()
+        ended = said[-1] == EOS
+        assert best.ids == tuple(said[:-1] if ended else said)
+        assert best.score == pytest.approx(score, abs=1e-5)
+        assert best.finish_reason is (FinishReason.EOS if ended else FinishReason.LENGTH)
 
 
 @settings(max_examples=40, deadline=None)
@@ -49,12 +74,26 @@ def test_wide_beam_equals_brute_force(seed, alpha):
             total = n + (n < length)
             scored.append((score / length_penalty(total, alpha), said))
     scored.sort(reverse=True)
-    options = DecodingOptions(200, 10, alpha, length)
+    options = DecodingOptions(200, 200, alpha, length)
     (found,) = run(model, [source], options)
-    assert [h.ids for h in found] == [said for _, said in scored[:10]]
+    assert [h.ids for h in found] == [said for _, said in scored]
     assert [h.normalised_score for h in found] == pytest.approx(
-        [score for score, _ in scored[:10]], abs=1e-4
+        [score for score, _ in scored], abs=1e-4
     )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 5), st.sampled_from([0.0, 1.0]))
+def test_hypotheses_come_best_first(seed, beam_size, alpha):
+    """By normalised score; asking for fewer gives the first of them."""
+    model = TableModel(7, seed)
+    everything = run(model, SOURCES, DecodingOptions(beam_size, beam_size, alpha, 8))
+    fewer = run(model, SOURCES, DecodingOptions(beam_size, 2, alpha, 8))
+    for hypotheses, first in zip(everything, fewer, strict=True):
+        scores = [h.normalised_score for h in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert len({h.ids for h in hypotheses}) == len(hypotheses)
+        assert first == hypotheses[:2]
 
 
 @settings(max_examples=20, deadline=None)
@@ -64,6 +103,28 @@ def test_a_batch_equals_its_sentences_alone(seed, beam_size):
     model, options = TableModel(9, seed), DecodingOptions(beam_size, beam_size, 1.0, 8)
     together = run(model, SOURCES, options)
     assert together == [run(model, [source], options)[0] for source in SOURCES]
+
+
+def test_sentences_of_one_batch_keep_their_own_options():
+    """Length limit, n_best and length penalty of one sentence do not touch the next."""
+    model = TableModel(9, 1)
+    options = [DecodingOptions(3, *each) for each in ((1, 0.0, 2), (3, 1.0, 9), (2, 0.0, 5))]
+    inputs = [SearchInput(*each) for each in zip(SOURCES, options, strict=False)]
+    together = dict(search(model, inputs, BOS, EOS))
+    for i, each in enumerate(inputs):
+        assert dict(search(model, [each], BOS, EOS)) == {0: together[i]}
+        assert len(together[i]) == each.options.n_best
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_result_comes_as_soon_as_its_sentence_is_finished(beam_size):
+    """Short sentences do not wait for long ones."""
+    model = EchoModel(vocabulary_size=16)
+    inputs = [SearchInput(s, DecodingOptions(beam_size)) for s in ((4, 9, 9, 9, 9, 3), (4, 3))]
+    results = search(model, inputs, BOS, EOS)
+    assert next(results)[0] == 1
+    assert len(model.rows_seen) <= 2
+    assert [index for index, _ in results] == [0]
 
 
 def test_finished_rows_leave_the_batch():
@@ -80,6 +141,28 @@ def test_abandoned_sentences_give_their_rows_back():
     found = list(beam_search(model, inputs, BOS, EOS, lambda i: i == 1))
     assert [index for index, _ in found] == [0, 2]
     assert model.rows_seen[:2] == [6, 4]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_sentence_abandoned_halfway_is_dropped(beam_size):
+    """Its rows are gone at the next step, and the others are not disturbed."""
+    model = EchoModel(vocabulary_size=16)
+    inputs = [
+        SearchInput(s, DecodingOptions(beam_size)) for s in ((4, 9, 9, 9, 3), (4, 8, 8, 8, 3))
+    ]
+    results = search(model, inputs, BOS, EOS, lambda i: i == 0 and len(model.rows_seen) == 2)
+    [(index, found)] = results
+    assert (index, found[0].ids) == (1, (8, 8, 8))
+    assert model.rows_seen[:3] == [2 * beam_size, 2 * beam_size, beam_size]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_search_ends_when_nobody_waits(beam_size):
+    """There is no second step for a batch of abandoned sentences."""
+    model = EchoModel(vocabulary_size=16)
+    inputs = [SearchInput((4, 9, 9, 9, 3), DecodingOptions(beam_size))] * 2
+    assert list(search(model, inputs, BOS, EOS, lambda _: True)) == []
+    assert len(model.rows_seen) == 1
 
 
 def test_length_limit_is_told():
@@ -105,3 +188,18 @@ def test_contradicting_options_are_refused(options):
     """Options are checked as a whole."""
     with pytest.raises(ValueError, match="is"):
         DecodingOptions(*options)
+
+
+def test_the_length_penalty_is_that_of_wu_et_al():
+    """((5 + length) / 6) ** alpha: 1 for length 1, and 1 for alpha 0."""
+    assert length_penalty(1, 0.7) == length_penalty(20, 0.0) == 1.0
+    assert length_penalty(7, 1.0) == pytest.approx(2.0)
+    assert length_penalty(19, 0.5) == pytest.approx(2.0)
+
+
+def test_eos_counts_in_the_length_if_it_was_said():
+    """A hypothesis that was cut off is one piece shorter."""
+    ended = hypothesis([7, 8], -6.0, FinishReason.EOS, 1.0)
+    cut = hypothesis([7, 8], -6.0, FinishReason.LENGTH, 1.0)
+    assert ended.normalised_score == pytest.approx(-6.0 / (8 / 6))
+    assert cut.normalised_score == pytest.approx(-6.0 / (7 / 6))

@@ -5,6 +5,7 @@ import pytest
 from service.engine.request import DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import EngineFailed
+from service.metrics import Metrics
 from tests.fakes import EchoModel, Gate, make_engine, wait_until
 
 SENTENCE = SearchInput((4, 20, 21, 22, 3), DecodingOptions())
@@ -81,3 +82,72 @@ def test_closing_answers_what_was_accepted():
     tickets = engine.submit([SENTENCE] * 20)
     engine.close()
     assert all(ticket.future.result(0).hypotheses for ticket in tickets)
+
+
+def test_a_short_sentence_is_answered_before_a_long_one_of_its_batch():
+    """Results are delivered one by one, not when the batch is through."""
+    gate, done = Gate(), Gate()
+
+    def wait_before_the_fifth(number):
+        gate(number)
+        if number == 5:
+            done(number)
+
+    engine = make_engine(EchoModel(before_step=wait_before_the_fifth))
+    engine.submit([SearchInput((4, 3), DecodingOptions())])  # until the others wait together
+    assert gate.reached.wait(10)
+    long, short = engine.submit([SearchInput((4, *[20] * 9, 3), DecodingOptions()), SENTENCE])
+    gate.opened.set()
+    assert short.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert not long.future.done()
+    done.opened.set()
+    assert long.future.result(10).hypotheses[0].ids == (20,) * 9
+    engine.close()
+
+
+def test_a_batch_that_fails_halfway_keeps_what_was_answered():
+    """A sentence that was finished before the failure has its result."""
+
+    def fail_at_the_last_step(number):
+        if number == 4:
+            raise RuntimeError("out of luck")
+
+    engine = make_engine(EchoModel(before_step=fail_at_the_last_step))
+    with engine.scheduler._changed:  # both are in the queue before the worker looks
+        long, short = engine.submit([SearchInput((4, *[20] * 9, 3), DecodingOptions()), SENTENCE])
+    assert short.future.result(10).hypotheses
+    with pytest.raises(EngineFailed, match="decoding failed"):
+        long.future.result(10)
+    engine.close()
+
+
+def test_one_dead_worker_of_two_makes_the_engine_unhealthy():
+    """The other ends too: nobody waits for an engine that is half dead."""
+    died: list[int] = []
+
+    def die_once(number):
+        if not died:
+            died.append(number)
+            raise SystemExit
+
+    engine = make_engine(EchoModel(before_step=die_once))
+    (ticket,) = engine.submit([SENTENCE])
+    with pytest.raises(EngineFailed, match="decoding failed"):
+        ticket.future.result(10)
+    wait_until(lambda: not any(worker.is_alive() for worker in engine.workers))
+    assert not engine.healthy
+    engine.close()
+
+
+def test_a_result_for_nobody_is_counted():
+    """A caller who leaves during the last step does no harm."""
+    metrics = Metrics()
+    gate = Gate()
+    engine = make_engine(EchoModel(before_step=gate), metrics=metrics)
+    (ticket,) = engine.submit([SearchInput((4, 3), DecodingOptions())])
+    assert gate.reached.wait(10)
+    assert ticket.future.cancel()
+    gate.opened.set()
+    engine.close()
+    labels = {"model": "fake", "reason": "cancelled"}
+    assert metrics.registry.get_sample_value("seq2serve_finished_sentences_total", labels) == 1
