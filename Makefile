@@ -1,5 +1,5 @@
 # The same commands for people and for CI. `make` lists them.
-PYTHON  ?= python3.11
+PYTHON  ?= $(or $(shell command -v python3.11 2>/dev/null),python3)
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
 MODELS  ?= models

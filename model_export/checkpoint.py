@@ -11,6 +11,10 @@ from torch import Tensor, nn
 Weights = dict[str, Tensor]
 
 
+class WeightsError(ValueError):
+    """There are no weights, or they are another model's."""
+
+
 def save_atomically(value: Any, path: Path) -> None:
     """Writes beside `path`, then renames: a reader sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +42,9 @@ def prune(folder: Path, count: int) -> None:
 
 
 def average(paths: Sequence[Path]) -> Weights:
-    """The mean of several checkpoints' weights. Raises ValueError when there is none."""
+    """The mean of several checkpoints' weights. Raises WeightsError when there is none."""
     if not paths:
-        raise ValueError("no checkpoint to average; train first")
+        raise WeightsError("no checkpoint to average; train first")
     total: Weights = load(paths[0])
     for path in paths[1:]:
         for name, tensor in load(path).items():
@@ -52,11 +56,11 @@ def average(paths: Sequence[Path]) -> Weights:
 def load_into(model: nn.Module, weights: Weights) -> None:
     """Fills a model. A weight may go by one of its names only, when several are tied.
 
-    Raises ValueError for weights that are absent or that the model does not have.
+    Raises WeightsError for weights that are absent or that the model does not have.
     """
     absent, strange = model.load_state_dict(weights, strict=False)
     state = model.state_dict()
     filled = {state[name].data_ptr() for name in weights if name in state}
     absent = [name for name in absent if state[name].data_ptr() not in filled]
     if absent or strange:
-        raise ValueError(f"weights do not fit the model: absent {absent}, strange {strange}")
+        raise WeightsError(f"weights do not fit the model: absent {absent}, strange {strange}")

@@ -133,13 +133,14 @@ def evaluate(
 
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
+    from model_export.checkpoint import WeightsError
     from model_export.corpus import CorpusError
     from model_export.parity import ParityError
     from service.errors import Seq2ServeError
 
     try:
         app()
-    except (RecipeError, CorpusError, ParityError, Seq2ServeError) as error:
+    except (RecipeError, CorpusError, WeightsError, ParityError, Seq2ServeError) as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(1) from error
 

@@ -50,7 +50,7 @@ class Run:
 def load_run(recipe: Recipe, folder: Path) -> Run:
     """The mean of the run's last weights, rounded as the bundle will store them.
 
-    Raises ValueError when nothing has been trained yet.
+    Raises WeightsError when nothing has been trained yet.
     """
     vocabulary = Vocabulary(folder / TOKENIZER)
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)

@@ -48,7 +48,7 @@ def make_trainer(
     """A trainer that continues the run if it was begun, and the dev pairs.
 
     A new run can start from the weights and the tokenizer of a bundle. Raises BundleError, or
-    ValueError when its weights do not fit.
+    WeightsError when they do not fit.
     """
     if start_from is not None and not (run / TOKENIZER).exists():
         run.mkdir(parents=True, exist_ok=True)

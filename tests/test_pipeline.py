@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from service.engine.bundle import Direction
+from service.engine.request import FinishReason, Hypothesis
+from service.engine.scheduler import Decoded
 from service.errors import (
     EngineFailed,
     LimitExceeded,
@@ -13,7 +15,14 @@ from service.errors import (
     UnsupportedDirection,
 )
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator, resolve_decoding
+from service.pipeline import (
+    DecodingChoice,
+    TranslationRequest,
+    Translator,
+    join_sentences,
+    resolve_decoding,
+)
+from service.text.segmentation import Segmentation
 from tests.fakes import EchoModel, Gate, make_engine, make_manifest
 from tests.polling import wait_until
 
@@ -230,13 +239,36 @@ async def test_cancelling_frees_queue_and_rows(engines):
 
 async def test_one_failure_fails_the_text_and_frees_the_rest(engines):
     """A text is translated whole or not at all; its other sentences give their place up."""
+    gate = Gate()
 
-    def fail(_):
-        raise RuntimeError("out of luck")
+    def fail_first(step):
+        if step == 0:
+            raise RuntimeError("out of luck")
+        gate(step)
 
-    engine = engines(EchoModel(before_step=fail), batch_rows=1)
+    model = EchoModel(before_step=fail_first)
+    engine = engines(model, batch_rows=1)
     with pytest.raises(EngineFailed, match="decoding failed"):
         await Translator([engine]).translate(request("One here. Two here.", strategy="greedy"))
+    gate.opened.set()
+    await asyncio.to_thread(engine.close)
+    assert len(model.rows_seen) <= 2
+
+
+def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
+    """Search may find fewer than n_best; the text still has as many as its richest sentence."""
+    engine = engines()
+
+    def decoded(*texts):
+        ids = [engine.vocabulary.encode_target(text)[1:-1] for text in texts]
+        found = (Hypothesis(tuple(i), -1.0, -1.0, FinishReason.EOS) for i in ids)
+        return Decoded(tuple(found), 0.0, 0.0)
+
+    segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
+    sentences = [decoded("a", "b", "c"), decoded("p", "q")]
+    joined = join_sentences(engine, segmentation, sentences)
+    assert [h.text for h in joined.hypotheses] == ["<a p>", "<b q>", "<c q>"]
+    assert [h.tokens for h in joined.hypotheses] == [2, 2, 2]
 
 
 async def test_a_full_queue_is_told_to_the_caller(engines):

@@ -106,21 +106,25 @@ class RnnAttention(TranslationModel):
     def look(
         self, word: Tensor, state: CellState, memory: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, CellState]:
-        """One time step: word [R, E], state, (keys, values, mask) -> [R, E], next state."""
+        """One time step: word [R, E], state, (keys, values, mask) -> context [R, H], next state."""
         context = self.attention(state[0], *memory)  # [R, H]; the query is the step before
-        after = self.decoder.step(torch.cat([word, context], dim=-1), state)
-        read = self.readout(torch.cat([after[0], context, word], dim=-1))
-        return torch.tanh(read), after
+        return context, self.decoder.step(torch.cat([word, context], dim=-1), state)
+
+    def read_out(self, words: Tensor, contexts: Tensor, hidden: Tensor) -> Tensor:
+        """[..., E], [..., H] and [..., H] -> [..., E] before `output`."""
+        return torch.tanh(self.readout(torch.cat([hidden, contexts, words], dim=-1)))
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Training: [B, S] and [B, T] ids (shifted right) -> [B, T, E] before `output`."""
         values, mask, state = self.read_source(source)
         memory = self.attention.keys(values), values, mask
-        steps = []
-        for word in self.embedding(target).unbind(1):
-            hidden, state = self.look(word, state, memory)
-            steps.append(hidden)
-        return torch.stack(steps, dim=1)
+        words = self.embedding(target)  # [B, T, E]
+        contexts, hidden = [], []
+        for word in words.unbind(1):
+            context, state = self.look(word, state, memory)
+            contexts.append(context)
+            hidden.append(state[0])
+        return self.read_out(words, torch.stack(contexts, dim=1), torch.stack(hidden, dim=1))
 
     def encode(self, source: Tensor) -> State:
         """[B, S] ids -> keys, values, mask and the decoder's start state."""
@@ -136,8 +140,10 @@ class RnnAttention(TranslationModel):
         values = state["values"]
         memory = state.get("keys", values), values, state["source_mask"]
         before = tuple(state[name] for name in names)
-        hidden, after = self.look(self.embedding(ids), before, memory)
-        return self.output(hidden), state | dict(zip(names, after, strict=True))
+        word = self.embedding(ids)  # [R, E]
+        context, after = self.look(word, before, memory)
+        logits = self.output(self.read_out(word, context, after[0]))  # [R, V]
+        return logits, state | dict(zip(names, after, strict=True))
 
     @property
     def separate_keys(self) -> bool:

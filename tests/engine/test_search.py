@@ -82,6 +82,23 @@ def test_wide_beam_equals_brute_force(seed, alpha):
     )
 
 
+class GenerousModel(TableModel):
+    """Gives every piece as a candidate, however few were asked for."""
+
+    def step(self, ids, state, k):
+        """All V candidates."""
+        return super().step(ids, state, self.vocabulary_size)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 4))
+def test_more_candidates_would_change_nothing(seed, beam_size):
+    """What beam search asks of the model is enough: all the vocabulary gives the same beams."""
+    options = DecodingOptions(beam_size, beam_size, 1.0, 6)
+    expected = run(GenerousModel(12, seed), SOURCES, options)
+    assert run(TableModel(12, seed), SOURCES, options) == expected
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 5), st.sampled_from([0.0, 1.0]))
 def test_hypotheses_come_best_first(seed, beam_size, alpha):

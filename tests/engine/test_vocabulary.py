@@ -1,6 +1,7 @@
 """A real SentencePiece model: text in, ids, text out; and no way to type a control symbol."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,10 @@ from hypothesis import strategies as st
 
 from model_export.recipe import TokenizerRecipe
 from model_export.tokenizer import PLACEHOLDERS, train_tokenizer
-from service.engine.vocabulary import Vocabulary, language_tag
+from service.engine.bundle import Bundle, Direction
+from service.engine.vocabulary import Vocabulary, language_tag, load_vocabulary
+from service.errors import BundleError
+from tests.fakes import make_manifest
 
 SENTENCES = [
     "Good morning. How are you today?",
@@ -134,3 +138,48 @@ def test_source_and_target_can_be_two_models(vocabulary, tmp_path):
     assert len(both) == 345
     assert both.encode_source("Good", "ko") == vocabulary.encode_source("Good", "ko")
     assert both.decode(both.encode_target("Good")) == "Good"
+
+
+@pytest.fixture
+def bundle(vocabulary, tmp_path):
+    """A bundle whose manifest fits the tokenizer in it; it has no graphs."""
+    (tmp_path / "v.model").write_bytes(vocabulary.source.serialized_model_proto())
+    manifest = make_manifest()
+    spec = replace(manifest.vocabulary, size=len(vocabulary))
+    return Bundle(tmp_path, replace(manifest, vocabulary=spec))
+
+
+def test_a_bundles_vocabulary_is_loaded(bundle, vocabulary):
+    """Manifest and tokenizer agree."""
+    loaded = load_vocabulary(bundle)
+    assert loaded.encode_source("Good", "ko") == vocabulary.encode_source("Good", "ko")
+
+
+def test_a_manifest_that_contradicts_the_tokenizer_is_refused(bundle):
+    """Every figure that differs is named, in one message."""
+    spec = replace(bundle.manifest.vocabulary, size=351, bos_id=7)
+    with pytest.raises(BundleError) as refused:
+        load_vocabulary(replace(bundle, manifest=replace(bundle.manifest, vocabulary=spec)))
+    assert refused.value.faults == (
+        "vocabulary.size is 351, the tokenizer says 350",
+        "vocabulary.bos_id is 7, the tokenizer says 2",
+    )
+
+
+def test_a_direction_needs_its_tag(bundle):
+    """A model cannot be asked for a language that its tokenizer has no symbol for."""
+    manifest = replace(bundle.manifest, directions=(Direction("en", "fr"),))
+    with pytest.raises(BundleError, match="<2fr> for direction en-fr"):
+        load_vocabulary(replace(bundle, manifest=manifest))
+
+
+@pytest.mark.parametrize("data", [b"", b"no model", None], ids=["empty", "other", "absent"])
+def test_a_file_that_is_no_tokenizer_is_a_fault_of_the_bundle(bundle, data):
+    """Whatever SentencePiece thinks of it, the operator reads BundleError."""
+    file = bundle.file("v.model")
+    if data is None:
+        file.unlink()
+    else:
+        file.write_bytes(data)
+    with pytest.raises(BundleError, match=r"v\.model"):
+        load_vocabulary(bundle)

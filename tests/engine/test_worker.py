@@ -2,13 +2,16 @@
 
 import pytest
 
+from service.engine.engine import Engine
 from service.engine.request import DecodingOptions
+from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
 from service.errors import EngineFailed
 from service.metrics import Metrics
-from tests.fakes import EchoModel, Gate, make_engine, wait_until
+from tests.fakes import EchoModel, FakeVocabulary, Gate, make_engine, make_manifest, wait_until
 
 SENTENCE = SearchInput((4, 20, 21, 22, 3), DecodingOptions())
+LONG = SearchInput((4, *[20] * 9, 3), DecodingOptions())
 
 
 def test_results_arrive():
@@ -86,21 +89,13 @@ def test_closing_answers_what_was_accepted():
 
 def test_a_short_sentence_is_answered_before_a_long_one_of_its_batch():
     """Results are delivered one by one, not when the batch is through."""
-    gate, done = Gate(), Gate()
-
-    def wait_before_the_fifth(number):
-        gate(number)
-        if number == 5:
-            done(number)
-
-    engine = make_engine(EchoModel(before_step=wait_before_the_fifth))
-    engine.submit([SearchInput((4, 3), DecodingOptions())])  # until the others wait together
+    gate = Gate()
+    engine = make_engine(EchoModel(before_step=lambda step: gate(step) if step == 4 else None))
+    short, long = engine.submit([SENTENCE, LONG])
     assert gate.reached.wait(10)
-    long, short = engine.submit([SearchInput((4, *[20] * 9, 3), DecodingOptions()), SENTENCE])
-    gate.opened.set()
-    assert short.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert short.future.result(0).hypotheses[0].ids == (20, 21, 22)
     assert not long.future.done()
-    done.opened.set()
+    gate.opened.set()
     assert long.future.result(10).hypotheses[0].ids == (20,) * 9
     engine.close()
 
@@ -108,13 +103,12 @@ def test_a_short_sentence_is_answered_before_a_long_one_of_its_batch():
 def test_a_batch_that_fails_halfway_keeps_what_was_answered():
     """A sentence that was finished before the failure has its result."""
 
-    def fail_at_the_last_step(number):
+    def fail_at_step_four(number):
         if number == 4:
             raise RuntimeError("out of luck")
 
-    engine = make_engine(EchoModel(before_step=fail_at_the_last_step))
-    with engine.scheduler._changed:  # both are in the queue before the worker looks
-        long, short = engine.submit([SearchInput((4, *[20] * 9, 3), DecodingOptions()), SENTENCE])
+    engine = make_engine(EchoModel(before_step=fail_at_step_four))
+    short, long = engine.submit([SENTENCE, LONG])
     assert short.future.result(10).hypotheses
     with pytest.raises(EngineFailed, match="decoding failed"):
         long.future.result(10)
@@ -130,7 +124,10 @@ def test_one_dead_worker_of_two_makes_the_engine_unhealthy():
             died.append(number)
             raise SystemExit
 
-    engine = make_engine(EchoModel(before_step=die_once))
+    model, metrics = EchoModel(before_step=die_once), Metrics().for_model("fake")
+    limits = SchedulerLimits()
+    engine = Engine(make_manifest(), FakeVocabulary(), model, limits, metrics, workers=2)
+    assert len(engine.workers) == 2
     (ticket,) = engine.submit([SENTENCE])
     with pytest.raises(EngineFailed, match="decoding failed"):
         ticket.future.result(10)
