@@ -123,6 +123,7 @@ def make_manifest(run: Run, folder: Path, data: tuple[DataSet, ...]) -> Manifest
         encoder=ENCODER,
         decoder=DECODER,
         state=run.model.state_specs(),
+        alignment=run.model.aligns,
         limits=Limits(recipe.training.max_length, 2 * recipe.training.max_length),
         decoding=DecodingDefaults(),
         provenance=Provenance(recipe.file, run.updates, run.target_tokens, data),

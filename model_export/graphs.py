@@ -1,7 +1,8 @@
 """A trained module as two ONNX graphs with flat, named tensors. The module stays as it is.
 
 encoder: source_ids [B, S] -> every state tensor.
-decoder: ids [R] and every state tensor -> log_probs [R, V] and `next_*` for each `step` tensor.
+decoder: ids [R] and every state tensor -> log_probs [R, V], `next_*` for each `step` tensor and,
+if the model has attention, alignment [R, S].
 """
 
 import logging
@@ -48,11 +49,16 @@ class DecoderGraph(nn.Module):
         self.model, self.specs = model, specs
 
     def forward(self, ids: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """[R] and state tensors -> log_probs [R, V] and the changed state tensors."""
+        """[R] and state tensors -> log_probs [R, V], the changed state tensors and, of a model
+        with attention, alignment [R, S]."""
         names = [spec.name for spec in self.specs]
-        logits, after = self.model.step(ids, dict(zip(names, state, strict=True)))
+        before = dict(zip(names, state, strict=True))
+        if self.model.aligns:
+            logits, after, *alignment = self.model.attend(ids, before)
+        else:
+            logits, after, *alignment = self.model.step(ids, before)
         changed = (after[spec.name] for spec in self.specs if spec.kind == "step")
-        return logits.log_softmax(-1), *changed
+        return logits.log_softmax(-1), *changed, *alignment
 
 
 def export_graphs(model: TranslationModel, encoder: Path, decoder: Path) -> None:
@@ -84,7 +90,11 @@ def export_graphs(model: TranslationModel, encoder: Path, decoder: Path) -> None
         (torch.ones(2, dtype=torch.int64), tuple(state[name] for name in names)),
         decoder,
         ["ids", *names],
-        ["log_probs", *(f"next_{spec.name}" for spec in specs if spec.kind == "step")],
+        [
+            "log_probs",
+            *(f"next_{spec.name}" for spec in specs if spec.kind == "step"),
+            *(["alignment"] if model.aligns else []),
+        ],
         ({0: letters["R"]}, axes),
     )
 

@@ -9,8 +9,7 @@ from typing import Literal
 
 from service.engine.bundle import Direction, Manifest
 from service.engine.engine import Engine
-from service.engine.request import DecodingOptions
-from service.engine.scheduler import Decoded
+from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, UnknownModel, UnsupportedDirection
 from service.text.segmentation import Segmentation, segment_to_fit

@@ -27,6 +27,13 @@ class TranslationModel(nn.Module, ABC):
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """One target token: ids [R] and the state -> logits [R, V] and the next state."""
 
+    aligns = False
+    """Whether the model has attention, so that `attend` can say what it looked at."""
+
+    def attend(self, ids: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
+        """As `step`, and how much of each source piece was looked at: [R, S], rows sum to 1."""
+        raise NotImplementedError(f"{type(self).__name__} has no attention")
+
     @abstractmethod
     def state_specs(self) -> tuple[StateSpec, ...]:
         """Names, kinds and shapes of the state, for the bundle's manifest."""

@@ -55,9 +55,13 @@ class Attention(nn.Module):
         """Encoder states [B, S, H] -> keys [B, S, H]; computed once, since the source is fixed."""
         return self.key(encoded) if self.score == "additive" else encoded
 
-    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """`query` [R, H], `keys` and `values` [R, S, H], `mask` [R, S] -> context [R, H]."""
-        return (self.weights(query, keys, mask)[:, None] @ values)[:, 0]
+    def forward(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`query` [R, H], `keys` and `values` [R, S, H], `mask` [R, S] -> context [R, H] and the
+        weights [R, S]."""
+        weights = self.weights(query, keys, mask)
+        return (weights[:, None] @ values)[:, 0], weights
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """How much of each source piece: [R, S], every row sums to 1, padding has none."""
@@ -71,6 +75,8 @@ class Attention(nn.Module):
 
 class RnnAttention(TranslationModel):
     """Bidirectional encoder, attention, decoder."""
+
+    aligns = True
 
     def __init__(self, config: RnnAttentionConfig) -> None:
         super().__init__()
@@ -105,10 +111,12 @@ class RnnAttention(TranslationModel):
 
     def look(
         self, word: Tensor, state: CellState, memory: tuple[Tensor, Tensor, Tensor]
-    ) -> tuple[Tensor, CellState]:
-        """One time step: word [R, E], state, (keys, values, mask) -> context [R, H], next state."""
-        context = self.attention(state[0], *memory)  # [R, H]; the query is the step before
-        return context, self.decoder.step(torch.cat([word, context], dim=-1), state)
+    ) -> tuple[Tensor, Tensor, CellState]:
+        """One time step: word [R, E], state, (keys, values, mask) -> context [R, H], weights
+        [R, S], next state."""
+        context, weights = self.attention(state[0], *memory)  # the query is the step before
+        after = self.decoder.step(torch.cat([word, context], dim=-1), state)
+        return context, weights, after
 
     def read_out(self, words: Tensor, contexts: Tensor, hidden: Tensor) -> Tensor:
         """[..., E], [..., H] and [..., H] -> [..., E] before `output`."""
@@ -121,7 +129,7 @@ class RnnAttention(TranslationModel):
         words = self.embedding(target)  # [B, T, E]
         contexts, hidden = [], []
         for word in words.unbind(1):
-            context, state = self.look(word, state, memory)
+            context, _, state = self.look(word, state, memory)
             contexts.append(context)
             hidden.append(state[0])
         return self.read_out(words, torch.stack(contexts, dim=1), torch.stack(hidden, dim=1))
@@ -136,14 +144,18 @@ class RnnAttention(TranslationModel):
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """[R] ids and the state -> logits [R, V] and the next state."""
+        logits, after, _ = self.attend(ids, state)
+        return logits, after
+
+    def attend(self, ids: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
+        """As `step`, and the attention weights [R, S]."""
         names = self.decoder.state_names
         values = state["values"]
         memory = state.get("keys", values), values, state["source_mask"]
-        before = tuple(state[name] for name in names)
         word = self.embedding(ids)  # [R, E]
-        context, after = self.look(word, before, memory)
+        context, weights, after = self.look(word, tuple(state[name] for name in names), memory)
         logits = self.output(self.read_out(word, context, after[0]))  # [R, V]
-        return logits, state | dict(zip(names, after, strict=True))
+        return logits, state | dict(zip(names, after, strict=True)), weights
 
     @property
     def separate_keys(self) -> bool:

@@ -200,25 +200,31 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], source_mask: Tensor) -> Tensor:
         """All positions at once: `x` [B, T, E], `memory` key and value [B, H, S, D]."""
+        return self.look_at_source(self.look_at_itself(x), memory, source_mask)
+
+    def look_at_itself(self, x: Tensor) -> Tensor:
+        """Causal self-attention of all positions: [B, T, E]."""
         query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
         attended = scaled_dot_product_attention(query, key, value, None, causal=True)
-        x = self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
-        return self.look_at_source(x, memory, source_mask)
+        return self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
 
-    def step(
-        self,
-        x: Tensor,
-        past: tuple[Tensor, Tensor],
-        memory: tuple[Tensor, Tensor],
-        source_mask: Tensor,
+    def look_back(
+        self, x: Tensor, past: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One position: `x` [R, 1, E], `past` key and value [R, H, T, D] -> the same, T + 1."""
+        """Self-attention of one position: `x` [R, 1, E], `past` key and value [R, H, T, D] ->
+        `x` and key and value of T + 1."""
         query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
         key = torch.cat([past[0], key], dim=2)  # [R, H, T+1, D]
         value = torch.cat([past[1], value], dim=2)  # [R, H, T+1, D]
         attended = scaled_dot_product_attention(query, key, value, None)  # [R, H, 1, D]
         x = self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
-        return self.look_at_source(x, memory, source_mask), (key, value)
+        return x, (key, value)
+
+    def source_weights(self, x: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+        """What cross-attention looks at: `x` [B, T, E] after self-attention -> [B, H, T, S]."""
+        query = self.cross_attention.project_query(self.cross_attention_norm.before(x))
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~mask, -1e9).softmax(-1)
 
     def look_at_source(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
         """Cross-attention and feed-forward, the part that training and decoding share."""
@@ -232,9 +238,15 @@ class DecoderLayer(nn.Module):
 class Transformer(TranslationModel):
     """Encoder and decoder. The output projection is apart, so that a loss can be chunked."""
 
+    aligns = True
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
+        # (layer, head) pairs whose mean attention is the alignment; all of the last layer until
+        # somebody finds out which align best.
+        last = config.decoder_layers - 1
+        self.alignment_heads = tuple((last, head) for head in range(config.heads))
         self.source_embedding = nn.Embedding(config.source_vocabulary_size, config.width)
         if config.share_embeddings:
             self.target_embedding = self.source_embedding
@@ -315,16 +327,37 @@ class Transformer(TranslationModel):
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """One target token: [R] ids and the state -> logits [R, V] and the next state."""
+        logits, after, _ = self.attend(ids, state)
+        return logits, after
+
+    def attend(self, ids: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
+        """As `step`, and the mean attention [R, S] of the alignment heads."""
         mask = state["source_mask"][:, None, None, :]  # [R, 1, 1, S]
         done = state["self_key_0"].shape[2]
         x = self.embed(self.target_embedding, self.target_norm, ids[:, None], done)  # [R, 1, E]
         after = dict(state)
+        looked = []
         for i, layer in enumerate(self.decoder_layers):
-            past = state[f"self_key_{i}"], state[f"self_value_{i}"]
-            memory = state[f"cross_key_{i}"], state[f"cross_value_{i}"]
-            x, present = layer.step(x, past, memory, mask)
+            x, present = layer.look_back(x, (state[f"self_key_{i}"], state[f"self_value_{i}"]))
             after |= {f"self_key_{i}": present[0], f"self_value_{i}": present[1]}
-        return self.output(self.decoder_norm(x[:, 0])), after
+            key, value = state[f"cross_key_{i}"], state[f"cross_value_{i}"]
+            if heads := [head for number, head in self.alignment_heads if number == i]:
+                looked.append(layer.source_weights(x, key, mask)[:, heads, 0])  # [R, heads, S]
+            x = layer.look_at_source(x, (key, value), mask)
+        weights = torch.cat(looked, dim=1).mean(1)  # [R, S]
+        return self.output(self.decoder_norm(x[:, 0])), after, weights
+
+    def source_weights(self, source: Tensor, target: Tensor) -> list[Tensor]:
+        """All cross-attention of [B, S] and [B, T] ids (shifted right): [B, H, T, S] a layer."""
+        memory, mask = self.read_source(source)
+        x = self.embed(self.target_embedding, self.target_norm, target, 0)
+        weights = []
+        for layer in self.decoder_layers:
+            key, value = layer.cross_attention.project_memory(memory)
+            x = layer.look_at_itself(x)
+            weights.append(layer.source_weights(x, key, mask))
+            x = layer.look_at_source(x, (key, value), mask)
+        return weights
 
     def state_specs(self) -> tuple[StateSpec, ...]:
         """What `encode` and `step` pass on, for the bundle's manifest."""

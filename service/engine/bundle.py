@@ -148,6 +148,9 @@ class Manifest:
     provenance: Provenance
     scores: tuple[Score, ...]
     files: dict[_FileName, FileSpec]
+    alignment: bool = False
+    """Whether the decoder graph has the output `alignment`: how much of each source piece it
+    looked at, [R, S], rows sum to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,29 @@ class StepModel(Protocol[StateT]):
         """
 
 
+class AligningModel(StepModel[StateT], Protocol[StateT]):
+    """A model with attention, which can say what it looked at."""
+
+    def attend(self, ids: Ids, state: StateT) -> tuple[Scores, StateT]:
+        """Appends ids [R] -> how much of each source piece [R, S] was looked at for what follows,
+        rows sum to 1, and the next state."""
+
+
+def forced_alignment(
+    model: AligningModel[StateT], source: Sequence[int], target: Sequence[int], bos_id: int
+) -> Scores:
+    """Walks along a finished hypothesis -> [T + 1, S]: a row for each piece and one for eos.
+
+    A second walk, so that search itself need not carry alignments along.
+    """
+    state = model.encode([source])
+    rows = []
+    for piece in (bos_id, *target):
+        weights, state = model.attend(np.array([piece]), state)
+        rows.append(weights[0])
+    return np.stack(rows)
+
+
 def best_candidates(log_probs: Scores, k: int) -> Candidates:
     """The k largest of each row [R, V], best first; of equals the lower id comes first."""
     rows = np.arange(len(log_probs))[:, None]

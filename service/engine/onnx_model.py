@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from service.engine.bundle import Bundle, StateSpec
-from service.engine.model import Candidates, Ids, best_candidates, pad_rows
+from service.engine.model import Candidates, Ids, Scores, best_candidates, pad_rows
 from service.errors import BundleError
 
 Array = NDArray[np.generic]
@@ -57,12 +57,16 @@ class OnnxModel:
                 self._decoder,
                 self._specs,
                 {"ids", *names},
-                {"log_probs", *(f"next_{name}" for name in self._step_names)},
+                {
+                    "log_probs",
+                    *(f"next_{name}" for name in self._step_names),
+                    *(["alignment"] if manifest.alignment else []),
+                },
             ),
         ]
         if faults:
             raise BundleError(str(bundle.path), faults)
-        self._outputs = ["log_probs", *(f"next_{name}" for name in sorted(self._step_names))]
+        self._after = {f"next_{name}": name for name in sorted(self._step_names)}
 
     def encode(self, sources: Sequence[Sequence[int]]) -> OnnxState:
         """Pads the sources to [B, S] and runs the encoder."""
@@ -73,10 +77,18 @@ class OnnxModel:
 
     def step(self, ids: Ids, state: OnnxState, k: int) -> tuple[Candidates, OnnxState]:
         """Runs the decoder on ids [R] and keeps the k likeliest pieces of each row."""
-        log_probs, *after = self._decoder.run(self._outputs, {"ids": ids, **state.tensors})
-        changed = dict(zip(sorted(self._step_names), after, strict=True))
-        following = OnnxState({**state.tensors, **changed}, self._step_names)
+        log_probs, following = self._run("log_probs", ids, state)
         return best_candidates(log_probs, k), following
+
+    def attend(self, ids: Ids, state: OnnxState) -> tuple[Scores, OnnxState]:
+        """Runs the decoder for what it looks at; only for bundles whose manifest says so."""
+        return self._run("alignment", ids, state)
+
+    def _run(self, output: str, ids: Ids, state: OnnxState) -> tuple[Scores, OnnxState]:
+        feeds = {"ids": ids, **state.tensors}
+        found, *after = self._decoder.run([output, *self._after], feeds)
+        changed = dict(zip(self._after.values(), after, strict=True))
+        return found, OnnxState({**state.tensors, **changed}, self._step_names)
 
 
 def _open(bundle: Bundle, file: str, threads: int) -> onnxruntime.InferenceSession:

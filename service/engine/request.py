@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
@@ -43,3 +46,15 @@ class Hypothesis:
     normalised_score: float
     """`score` divided by the length penalty; hypotheses are ranked by it."""
     finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A finished sentence: hypotheses best first, and how long it waited and ran, in seconds."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    queue_seconds: float
+    decode_seconds: float
+    alignment: NDArray[np.float32] | None = None
+    """How much of each source piece the best hypothesis' pieces and its eos looked at, [T + 1, S];
+    only if it was asked for."""

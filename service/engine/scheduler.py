@@ -10,18 +10,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from service.engine.request import Hypothesis
+from service.engine.request import Decoded
 from service.engine.search import SearchInput
 from service.errors import EngineFailed, Overloaded
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A finished sentence: hypotheses best first, and how long it waited and ran, in seconds."""
-
-    hypotheses: tuple[Hypothesis, ...]
-    queue_seconds: float
-    decode_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ class SearchInput:
 
     source: Sequence[int]
     options: DecodingOptions
+    align: bool = False
+    """Whether the best hypothesis' alignment is wanted too; search itself does not care."""
 
 
 Results = Iterator[tuple[int, tuple[Hypothesis, ...]]]

@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import InvalidStateError
-from typing import Any
+from typing import Any, cast
 
-from service.engine.model import StepModel
-from service.engine.request import Hypothesis
-from service.engine.scheduler import Decoded, Scheduler, Ticket
+from service.engine.model import AligningModel, StepModel, forced_alignment
+from service.engine.request import Decoded, Hypothesis
+from service.engine.scheduler import Scheduler, Ticket
 from service.engine.search import search
 from service.errors import EngineFailed
 from service.metrics import ModelMetrics
@@ -47,8 +47,9 @@ class Worker(threading.Thread):
 
     def _decode(self, batch: Sequence[Ticket]) -> None:
         started = time.monotonic()
-        self._metrics.batch(len(batch), sum(ticket.length for ticket in batch))
+        tokens = sum(ticket.length for ticket in batch)
         try:
+            self._metrics.batch(len(batch), tokens)
             results = search(
                 self._model,
                 [ticket.input for ticket in batch],
@@ -64,11 +65,16 @@ class Worker(threading.Thread):
             _fail(batch, EngineFailed("decoding failed"))
             if not isinstance(error, Exception):
                 raise
-        tokens = sum(ticket.length for ticket in batch)
         self._scheduler.report_speed(tokens, time.monotonic() - started)
 
     def _deliver(self, ticket: Ticket, hypotheses: tuple[Hypothesis, ...], started: float) -> None:
-        decoded = Decoded(hypotheses, started - ticket.arrived, time.monotonic() - started)
+        alignment = None
+        if ticket.input.align and not ticket.future.cancelled():
+            best = hypotheses[0].ids
+            model = cast("AligningModel[Any]", self._model)  # callers ask no other model
+            alignment = forced_alignment(model, ticket.input.source, best, self._bos_id)
+        seconds = started - ticket.arrived, time.monotonic() - started
+        decoded = Decoded(hypotheses, *seconds, alignment)
         for hypothesis in hypotheses[:1]:
             self._metrics.finished(hypothesis.finish_reason)
         try:
