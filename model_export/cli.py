@@ -65,13 +65,15 @@ def train(
 def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunFolder) -> None:
     """Write the bundle: ONNX graphs of the averaged weights, tokenizer, manifest, model card."""
     from model_export.export import REFERENCE_SENTENCES, export_run, load_run
-    from model_export.runs import data_sets, load_data
+    from model_export.runs import choose_alignment, data_sets, load_data
 
     plan = load_recipe(recipe)
-    dev = load_data(plan, corpora)[1][: REFERENCE_SENTENCES // 2]
+    dev = load_data(plan, corpora)[1]
     first, second = plan.languages
-    sentences = [(a, second) for a, _ in dev] + [(b, first) for _, b in dev]
+    some = dev[: REFERENCE_SENTENCES // 2]
+    sentences = [(a, second) for a, _ in some] + [(b, first) for _, b in some]
     trained = load_run(plan, run)
+    typer.echo(choose_alignment(trained, dev))
     manifest = export_run(trained, bundle, tuple(data_sets(plan, corpora)), sentences)
     size = sum(file.bytes for file in manifest.files.values())
     typer.echo(f"{bundle}: {manifest.parameters:,} parameters, {size / 1e6:.1f} MB")

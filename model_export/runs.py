@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from model_export import checkpoint
+from model_export.alignment_heads import choose_heads
 from model_export.architectures import build_model
+from model_export.architectures.transformer import Transformer
 from model_export.corpus import Mixture, load_pairs
 from model_export.dataset import TrainingStream, both_ways, encode_examples
 from model_export.evaluation import figures
-from model_export.export import TOKENIZER, bundle_weights
+from model_export.export import TOKENIZER, Run, bundle_weights
 from model_export.recipe import Recipe
 from model_export.tokenizer import train_tokenizer
 from model_export.torch_model import TorchModel
@@ -102,3 +104,13 @@ def data_sets(recipe: Recipe, corpora: Path) -> Iterator[DataSet]:
     """What the recipe trains on, for the manifest and the model card."""
     for file in recipe.train:
         yield DataSet(file.path, file.licence, len(load_pairs(corpora, file)))
+
+
+def choose_alignment(trained: Run, pairs: Pairs) -> str:
+    """Lets a Transformer align by its best heads; says what was chosen."""
+    if not isinstance(trained.model, Transformer):
+        return "alignment: the model's own attention" if trained.model.aligns else "no attention"
+    examples = [e for pair in pairs for e in both_ways(pair, trained.recipe.languages)]
+    accuracy = choose_heads(trained.model, encode_examples(examples, trained.vocabulary))
+    heads = ", ".join(f"{head} of layer {layer}" for layer, head in trained.model.alignment_heads)
+    return f"alignment: head {heads}; the best finds {accuracy:.0%} of the pieces that both share"

@@ -56,8 +56,6 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
         logger.info("serving %s from %s", manifest.name, path)
         engines.append(engine)
     engines.sort(key=lambda engine: engine.manifest.name != settings.default_model)
-    if settings.default_model not in (None, *(engine.manifest.name for engine in engines)):
-        logger.warning("the default model %s is not loaded", settings.default_model)
     if not engines and not faults:
         faults.append(f"there is no bundle in {settings.models}")
     return Loaded(tuple(engines), tuple(faults))

@@ -5,7 +5,8 @@ Seq2ServeError
 ├── RequestError          the request cannot be served as it is (caller)
 │   ├── UnknownModel
 │   ├── UnsupportedDirection
-│   └── LimitExceeded
+│   ├── LimitExceeded
+│   └── NoAlignment
 ├── Overloaded            no room now, later perhaps (caller: wait)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
@@ -43,6 +44,10 @@ class UnsupportedDirection(RequestError):
 
 class LimitExceeded(RequestError):
     """Too much of something: texts, characters, beams."""
+
+
+class NoAlignment(RequestError):
+    """The model has no attention that could show what it looked at."""
 
 
 class Overloaded(Seq2ServeError):

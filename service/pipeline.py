@@ -1,4 +1,4 @@
-"""From texts to translations: choose a model, cut into sentences, decode, join. Knows no HTTP."""
+"""From texts to translations: choose a model, cut into sentences, decode. Knows no HTTP."""
 
 import asyncio
 import time
@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
+from service.assembly import PreparedText, Translation, join_sentences
 from service.engine.bundle import Direction, Manifest
 from service.engine.engine import Engine
 from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
-from service.errors import LimitExceeded, UnknownModel, UnsupportedDirection
-from service.text.segmentation import Segmentation, segment_to_fit
+from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
+from service.text.segmentation import segment_to_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,8 @@ class TranslationRequest:
     direction: Direction
     model: str | None = None
     decoding: DecodingChoice = DecodingChoice()
-
-
-@dataclass(frozen=True, slots=True)
-class TextHypothesis:
-    """One translation of a whole text; `score` sums the log-probabilities of its sentences."""
-
-    text: str
-    score: float
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """The hypotheses of one text, best first; never empty."""
-
-    hypotheses: tuple[TextHypothesis, ...]
+    alignment: bool = False
+    """Whether the best hypotheses come with what the model looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +51,6 @@ class TranslationResult:
     timings: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedText:
-    """A text cut into sentences, and the source ids of each."""
-
-    segmentation: Segmentation
-    sources: tuple[tuple[int, ...], ...]
-
-
 class Translator:
     """Holds the engines by name; the first that serves a direction is its default."""
 
@@ -84,13 +63,13 @@ class Translator:
         Cancelling it takes the sentences out of the queue and out of running batches.
         """
         started = time.monotonic()
-        engine = self.choose(request.model, request.direction)
+        engine = self.choose(request.model, request.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest)
         # The event loop only waits: whatever computes does so in another thread.
         texts, timings = await asyncio.to_thread(prepare, engine, request)
         tickets = engine.submit(
             [
-                SearchInput(source, replace(options, max_target_length=length))
+                SearchInput(source, replace(options, max_target_length=length), request.alignment)
                 for text in texts
                 for source in text.sources
                 for length in [min(options.max_target_length, longest_sensible(len(source)))]
@@ -112,20 +91,28 @@ class Translator:
             engine.metrics.stage(stage, timings[stage])
         return result
 
-    def choose(self, model: str | None, direction: Direction) -> Engine:
-        """The named engine, or the direction's default. Raises RequestError, listing what is."""
+    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
+        """The named engine, or the direction's first. Raises RequestError that lists what is."""
         if model is not None and model not in self.engines:
             raise UnknownModel(
                 "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
             )
         asked = [self.engines[model]] if model is not None else list(self.engines.values())
-        for engine in asked:
-            if direction in engine.manifest.directions:
-                return engine
-        served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
-        raise UnsupportedDirection(
-            "target", f"cannot translate {direction}; {_listing('direction', served)}"
-        )
+        serving = [engine for engine in asked if direction in engine.manifest.directions]
+        if not serving:
+            served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
+            raise UnsupportedDirection(
+                "target", f"cannot translate {direction}; {_listing('direction', served)}"
+            )
+        fitting = [engine for engine in serving if engine.manifest.alignment or not alignment]
+        if not fitting:
+            able = [name for name, e in self.engines.items() if e.manifest.alignment]
+            raise NoAlignment(
+                "alignment",
+                f"{serving[0].manifest.name} has no attention to show; models with alignment: "
+                f"{', '.join(able) or 'none'}",
+            )
+        return fitting[0]
 
 
 def _listing(what: str, names: Iterable[str]) -> str:
@@ -190,7 +177,9 @@ def finish(
     started = time.monotonic()
     left = iter(decoded)
     translations = tuple(
-        join_sentences(engine, text.segmentation, list(islice(left, len(text.sources))))
+        join_sentences(
+            engine.vocabulary, request.direction.target, text, list(islice(left, len(text.sources)))
+        )
         for text in texts
     )
     timings["detokenise"] = time.monotonic() - started
@@ -200,18 +189,3 @@ def finish(
     engine.metrics.translated(str(request.direction), source_tokens, target_tokens, characters)
     name = engine.manifest.name
     return TranslationResult(name, translations, characters, source_tokens, target_tokens, timings)
-
-
-def join_sentences(
-    engine: Engine, segmentation: Segmentation, sentences: Sequence[Decoded]
-) -> Translation:
-    """The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
-    count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
-    joined = []
-    for rank in range(count):
-        # A sentence with fewer hypotheses repeats its last one.
-        chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
-        text = segmentation.join([engine.vocabulary.decode(h.ids) for h in chosen])
-        score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
-        joined.append(TextHypothesis(text, score, tokens))
-    return Translation(tuple(joined))

@@ -31,9 +31,9 @@ class Settings(BaseSettings):
         Path("models"),
         description="Directory of model bundles: each sub-directory that holds a manifest.json.",
     )
-    default_model: str | None = Field(
-        None,
-        description="Model to prefer when a request names none and several serve its direction.",
+    default_model: str = Field(
+        "en-ko-transformer",
+        description="Model to prefer, if it is loaded, when several serve a direction.",
     )
     workers: int = Field(
         default_factory=available_cores,

@@ -58,7 +58,7 @@ def _amount_problems(texts: tuple[str, ...], limits: RequestLimits) -> Iterator[
 def _language_problems(wanted: TranslationRequest, translator: Translator) -> Iterator[Problem]:
     direction = wanted.direction
     try:
-        translator.choose(wanted.model, direction)
+        translator.choose(wanted.model, direction, wanted.alignment)
         return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))

@@ -34,6 +34,7 @@ router = APIRouter(prefix="/v1", tags=["translation"])
 @router.post(
     "/translate",
     summary="Translate a text or a list of texts",
+    response_model_exclude_none=True,
     dependencies=[Depends(json_only)],
     responses=error_responses(400, 404, 413, 415, 422, 429, 503),
 )
@@ -94,5 +95,6 @@ def describe(engine: Engine) -> ModelAnswer:
             )
             for score in manifest.scores
         ],
+        alignment=manifest.alignment,
         ready=engine.healthy,
     )

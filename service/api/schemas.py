@@ -5,8 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.assembly import SentenceAlignment, Translation
 from service.engine.bundle import Direction
+from service.engine.vocabulary import Piece
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
+from service.text.alignment import Span
 
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
 
@@ -81,11 +84,18 @@ class TranslateRequest(_Strict):
         examples=[{"strategy": "beam", "beam_size": 4, "n_best": 2}],
     )
 
+    alignment: bool = Field(
+        False,
+        description="Whether to show what the model looked at; needs a model with attention.",
+        examples=[False],
+    )
+
     def to_pipeline(self) -> TranslationRequest:
         """The same in the pipeline's words."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         choice = DecodingChoice(**self.decoding.model_dump())
-        return TranslationRequest(texts, Direction(self.source, self.target), self.model, choice)
+        direction = Direction(self.source, self.target)
+        return TranslationRequest(texts, direction, self.model, choice, self.alignment)
 
 
 class HypothesisAnswer(BaseModel):
@@ -97,6 +107,88 @@ class HypothesisAnswer(BaseModel):
         examples=[-4.2],
     )
     tokens: int = Field(description="Its length in pieces.", examples=[9])
+
+
+class SpanAnswer(BaseModel):
+    """A part of a text, in Unicode code points."""
+
+    start: int = Field(description="Its first code point.", examples=[0])
+    end: int = Field(description="The first code point after it.", examples=[4])
+
+
+class PieceAnswer(SpanAnswer):
+    """What the model reads or says in one step; a control symbol stands for an empty part."""
+
+    text: str = Field(description="The piece; `▁` is a space.", examples=["▁Good"])
+
+
+class WordLinkAnswer(BaseModel):
+    """A word of the translation and the source word that it comes from."""
+
+    source: SpanAnswer = Field(
+        description="The word in the text.", examples=[{"start": 0, "end": 4}]
+    )
+    target: SpanAnswer = Field(
+        description="The word in the translation.", examples=[{"start": 0, "end": 2}]
+    )
+
+
+class SentenceAlignmentAnswer(BaseModel):
+    """What the model looked at in one sentence; spans count in the whole text and translation."""
+
+    source: SpanAnswer = Field(
+        description="The sentence in the text.", examples=[{"start": 0, "end": 13}]
+    )
+    target: SpanAnswer = Field(
+        description="Its translation in the translation.", examples=[{"start": 0, "end": 8}]
+    )
+    source_pieces: list[PieceAnswer] = Field(
+        description="What was read, language tag and end included.",
+        examples=[[{"text": "▁Good", "start": 0, "end": 4}]],
+    )
+    target_pieces: list[PieceAnswer] = Field(
+        description="What was said, end included.",
+        examples=[[{"text": "▁좋은", "start": 0, "end": 2}]],
+    )
+    attention: list[list[float]] = Field(
+        description="A row for each target piece, a column for each source piece; rows sum to 1.",
+        examples=[[[0.1, 0.9]]],
+    )
+    words: list[WordLinkAnswer] = Field(
+        description="Which source word each word of the translation comes from.",
+        examples=[[{"source": {"start": 0, "end": 4}, "target": {"start": 0, "end": 2}}]],
+    )
+
+    @classmethod
+    def of(cls, found: SentenceAlignment) -> "SentenceAlignmentAnswer":
+        """The pipeline's alignment in the words of this API."""
+        return cls(
+            source=_span(found.source),
+            target=_span(found.target),
+            source_pieces=[_piece(piece) for piece in found.source_pieces],
+            target_pieces=[_piece(piece) for piece in found.target_pieces],
+            attention=[[round(weight, 6) for weight in row] for row in found.attention.tolist()],
+            words=[
+                WordLinkAnswer(source=_span(link.source), target=_span(link.target))
+                for link in found.words
+            ],
+        )
+
+
+def _span(span: Span) -> SpanAnswer:
+    return SpanAnswer(start=span.start, end=span.end)
+
+
+def _piece(piece: Piece) -> PieceAnswer:
+    return PieceAnswer(text=piece.text, start=piece.start, end=piece.end)
+
+
+class AlignmentAnswer(BaseModel):
+    """What the model looked at while it made the best hypothesis."""
+
+    sentences: list[SentenceAlignmentAnswer] = Field(
+        description="One for each sentence of the text.", examples=[[]]
+    )
 
 
 class TranslationAnswer(BaseModel):
@@ -111,6 +203,10 @@ class TranslationAnswer(BaseModel):
     hypotheses: list[HypothesisAnswer] = Field(
         description="n_best hypotheses, best first.",
         examples=[[{"text": "좋은 아침이에요. 잘 지내세요?", "score": -4.2, "tokens": 9}]],
+    )
+
+    alignment: AlignmentAnswer | None = Field(
+        None, description="Only if it was asked for.", examples=[{"sentences": []}]
     )
 
 
@@ -162,6 +258,7 @@ class TranslateAnswer(BaseModel):
                         HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
                         for h in translation.hypotheses
                     ],
+                    alignment=_alignment(translation),
                 )
                 for translation in result.translations
             ],
@@ -171,6 +268,14 @@ class TranslateAnswer(BaseModel):
                 target_tokens=result.target_tokens,
             ),
         )
+
+
+def _alignment(translation: Translation) -> AlignmentAnswer | None:
+    if translation.alignments is None:
+        return None
+    return AlignmentAnswer(
+        sentences=[SentenceAlignmentAnswer.of(found) for found in translation.alignments]
+    )
 
 
 class DirectionAnswer(BaseModel):
@@ -230,6 +335,7 @@ class ModelAnswer(BaseModel):
             ]
         ],
     )
+    alignment: bool = Field(description="Whether it can show what it looks at.", examples=[True])
     ready: bool = Field(description="Whether it takes work.", examples=[True])
 
 

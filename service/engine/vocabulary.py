@@ -4,6 +4,7 @@ What a user types is always plain text: control symbols are added here and nowhe
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import sentencepiece
@@ -15,6 +16,16 @@ from service.errors import BundleError
 def language_tag(language: str) -> str:
     """The control symbol that opens a source and names the language to translate into."""
     return f"<2{language}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece and what it stands for: text[start:end], in code points; empty for a control
+    symbol, and for all but the last of the bytes that make up one character."""
+
+    text: str
+    start: int
+    end: int
 
 
 class Vocabulary:
@@ -37,6 +48,25 @@ class Vocabulary:
     def encode_target(self, text: str) -> list[int]:
         """bos, the pieces of `text`, eos."""
         return [self.bos_id, *self.target.encode(text), self.eos_id]
+
+    def source_pieces(self, text: str, target_language: str) -> tuple[Piece, ...]:
+        """The pieces of `encode_source`, with the part of `text` that each stands for."""
+        cut = self.source.encode(text, return_type="offset_mapping")
+        pieces = zip(cut["pieces"], cut["offsets"], strict=True)
+        eos = self.source.id_to_piece(self.source.eos_id())
+        return (
+            Piece(language_tag(target_language), 0, 0),
+            *(Piece(piece, *offsets) for piece, offsets in pieces),
+            Piece(eos, len(text), len(text)),
+        )
+
+    def target_pieces(self, ids: Sequence[int]) -> tuple[Piece, ...]:
+        """The pieces of a hypothesis and eos, with the part of `decode(ids)` of each."""
+        cut = self.target.decode(list(ids), return_type="offset_mapping")
+        pieces = zip(cut["pieces"], cut["offsets"], strict=True)
+        end = len(cut["text"])
+        eos = self.target.id_to_piece(self.eos_id)
+        return (*(Piece(piece, *offsets) for piece, offsets in pieces), Piece(eos, end, end))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids of a hypothesis -> text; control symbols leave no trace."""

@@ -60,6 +60,15 @@ class Segmentation:
     sentences: tuple[str, ...]
     gaps: tuple[str, ...]
 
+    def starts(self, translations: Sequence[str]) -> list[int]:
+        """Where each translation begins in what `join` makes of them."""
+        starts, position = [], 0
+        for gap, translation in zip(self.gaps, translations, strict=False):
+            position += len(gap)
+            starts.append(position)
+            position += len(translation)
+        return starts
+
     def join(self, translations: Sequence[str]) -> str:
         """Weave translations, one for each sentence in order, into the gaps.
 

@@ -184,3 +184,11 @@ async def test_any_json_is_answered_or_refused_with_a_reason(client, change, dec
     if response.status_code != 200:
         assert response.status_code in (404, 413, 422)
         problems(response)
+
+
+async def test_alignment_of_a_model_without_attention_is_refused(client):
+    """The answer names the models that have it."""
+    response = await client.post("/v1/translate", json=GOOD | {"alignment": True})
+    assert response.status_code == 422
+    expected = "fake has no attention to show; models with alignment: none"
+    assert problems(response) == {"alignment": expected}

@@ -1,0 +1,111 @@
+"""From decoded sentences back to whole texts: hypotheses joined, alignments in the text's terms.
+
+`language` is always the one that was translated into.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.request import Decoded
+from service.engine.vocabulary import Piece, Vocabulary
+from service.text.alignment import Span, WordLink, link_words
+from service.text.segmentation import Segmentation
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """A text cut into sentences, and the source ids of each."""
+
+    segmentation: Segmentation
+    sources: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextHypothesis:
+    """One translation of a whole text; `score` sums the log-probabilities of its sentences."""
+
+    text: str
+    score: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceAlignment:
+    """What the model looked at in one sentence. All spans count in the whole text and its whole
+    translation; `attention` [T, S] has a row for each target piece, which sums to 1."""
+
+    source: Span
+    target: Span
+    source_pieces: tuple[Piece, ...]
+    target_pieces: tuple[Piece, ...]
+    attention: NDArray[np.float32]
+    words: tuple[WordLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The hypotheses of one text, best first; never empty."""
+
+    hypotheses: tuple[TextHypothesis, ...]
+    alignments: tuple[SentenceAlignment, ...] | None = None
+    """One for each sentence, if it was asked for."""
+
+
+def join_sentences(
+    vocabulary: Vocabulary, language: str, text: PreparedText, sentences: Sequence[Decoded]
+) -> Translation:
+    """The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
+    count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
+    joined = []
+    for rank in range(count):
+        # A sentence with fewer hypotheses repeats its last one.
+        chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
+        whole = text.segmentation.join([vocabulary.decode(h.ids) for h in chosen])
+        score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
+        joined.append(TextHypothesis(whole, score, tokens))
+    aligned = align_sentences(vocabulary, language, text.segmentation, sentences)
+    return Translation(tuple(joined), aligned)
+
+
+def align_sentences(
+    vocabulary: Vocabulary, language: str, segmentation: Segmentation, sentences: Sequence[Decoded]
+) -> tuple[SentenceAlignment, ...] | None:
+    """Pieces, spans, attention and word links of the best hypotheses; None if nobody asked."""
+    translated = [vocabulary.decode(sentence.hypotheses[0].ids) for sentence in sentences]
+    found = []
+    for text, translation, sentence, source_start, target_start in zip(
+        segmentation.sentences,
+        translated,
+        sentences,
+        segmentation.starts(segmentation.sentences),
+        segmentation.starts(translated),
+        strict=True,
+    ):
+        if sentence.alignment is None:
+            return None
+        read = vocabulary.source_pieces(text, language)
+        said = vocabulary.target_pieces(sentence.hypotheses[0].ids)
+        spans = [[Span(piece.start, piece.end) for piece in pieces] for pieces in (read, said)]
+        links = link_words(sentence.alignment, (text, spans[0]), (translation, spans[1]))
+        found.append(
+            SentenceAlignment(
+                Span(0, len(text)).shifted(source_start),
+                Span(0, len(translation)).shifted(target_start),
+                shift_pieces(read, source_start),
+                shift_pieces(said, target_start),
+                sentence.alignment,
+                tuple(
+                    WordLink(link.source.shifted(source_start), link.target.shifted(target_start))
+                    for link in links
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def shift_pieces(pieces: Sequence[Piece], by: int) -> tuple[Piece, ...]:
+    """The pieces of a sentence that begins at `by`."""
+    return tuple(Piece(piece.text, piece.start + by, piece.end + by) for piece in pieces)
