@@ -1,5 +1,5 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate.
+tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
@@ -133,16 +133,47 @@ def evaluate(
         record_scores(bundle, tuple(scores))
 
 
+@app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundle directories.", exists=True)],
+    pairs: Annotated[
+        list[Path],
+        typer.Option(
+            help="Pair file, columns as in the first bundle's first direction.", exists=True
+        ),
+    ],
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+    limit: Annotated[int, typer.Option(min=0, help="Pairs of each file; 0 is all.")] = 0,
+    output: Annotated[
+        Path, typer.Option(help="Page and plot, without ending: OUTPUT.md, OUTPUT-length.png.")
+    ] = Path("docs/models"),
+) -> None:
+    """Compare bundles by length of the source; writes a table and a plot, and prints the table."""
+    from model_export.comparison import compare_bundles
+    from model_export.comparison_page import read_page, write_comparison
+
+    read_page(output)  # a page without a place for the table is better found now than in an hour
+    typer.echo(write_comparison(compare_bundles(bundles, pairs, beam_size, limit), output))
+
+
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
     from model_export.checkpoint import WeightsError
+    from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
     from model_export.parity import ParityError
     from service.errors import Seq2ServeError
 
     try:
         app()
-    except (RecipeError, CorpusError, WeightsError, ParityError, Seq2ServeError) as error:
+    except (
+        RecipeError,
+        CorpusError,
+        WeightsError,
+        ParityError,
+        ComparisonError,
+        Seq2ServeError,
+    ) as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(1) from error
 

@@ -125,13 +125,25 @@ def _export(
         raise RuntimeError(f"{path}: the exporter gave no graph")
     # Weights are not folded, so they keep the names that the module gives them.
     optimizer.optimize_ir(program.model, should_fold=_is_not_weight)
-    graph = compact(program.model_proto)
+    graph = compact(strip(program.model_proto))
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
 
 
 def _is_not_weight(node: ir.Node) -> bool | None:
     return False if node.op_type in ("Transpose", "Slice", "Split") else None
+
+
+def strip(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Removes what the exporter notes of itself and of the machine, such as source paths; then
+    the same weights give the same bytes."""
+    graph = model.graph
+    noted = [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]
+    for part in noted:
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.value_info[:]
+    return model
 
 
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:
