@@ -139,7 +139,8 @@ def compare(
     pairs: Annotated[
         list[Path],
         typer.Option(
-            help="Pair file, columns as in the first bundle's first direction.", exists=True
+            help="Pair file or folder of them, columns as in the first bundle's first direction.",
+            exists=True,
         ),
     ],
     beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,

@@ -168,18 +168,31 @@ def common_directions(bundles: Sequence[Bundle]) -> tuple[Direction, ...]:
     return common
 
 
+def pair_files(paths: Sequence[Path]) -> list[Path]:
+    """Pair files as they are, and in place of a folder those in it."""
+    return [
+        file
+        for path in paths
+        for file in (sorted(path.glob("*.tsv*")) if path.is_dir() else [path])
+    ]
+
+
 def compare_bundles(
-    paths: Sequence[Path], files: Sequence[Path], beam_size: int, limit: int = 0
+    paths: Sequence[Path], pairs_at: Sequence[Path], beam_size: int, limit: int = 0
 ) -> Comparison:
-    """Measures the bundles one after the other; `limit` pairs of each file, 0 for all.
+    """Measures the bundles one after the other on pair files or folders of them; `limit` pairs of
+    each file, 0 for all.
 
     Raises BundleError, CorpusError or ComparisonError before the first text is translated.
     """
     directions = common_directions([load_bundle(path) for path in paths])
-    data = [(path.name.split(".")[0], list(read_pairs(path))[: limit or None]) for path in files]
+    data = [
+        (file.name.split(".")[0], list(read_pairs(file))[: limit or None])
+        for file in pair_files(pairs_at)
+    ]
     pairs = [pair for _, some in data for pair in some]
     if not pairs:
-        raise ComparisonError(f"no pairs in {', '.join(map(str, files))}")
+        raise ComparisonError(f"no pairs in {', '.join(map(str, pairs_at))}")
     strategy: Literal["greedy", "beam"] = "greedy" if beam_size == 1 else "beam"
     decoding, cores = DecodingChoice(strategy, beam_size), cpu_count() or 1
     models = []

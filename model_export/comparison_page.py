@@ -1,6 +1,7 @@
 """A comparison for people: markdown between two markers of a page, and a plot beside the page."""
 
 from collections.abc import Iterator, Sequence
+from math import nan
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -11,8 +12,10 @@ from model_export.evaluation import TEXTS_PER_REQUEST, signatures
 BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 PLOTTED_PAIRS = 20
 """A bucket of fewer pairs is in the table but not in the plot: its score is mostly chance."""
-# Okabe & Ito 2008: told apart with any kind of colour vision, and by marker without colours.
-LINES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))
+# Okabe & Ito 2008: told apart with any kind of colour vision, and by marker without colours. The
+# numbers of both share no factor, so thirty models look different.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+MARKERS = "os^Dv*"
 
 
 def page_of(output: Path) -> Path:
@@ -104,9 +107,9 @@ def length_table(names: Sequence[str], scores: Sequence[DirectionScores]) -> Ite
         yield row(bucket[0].words, f"{bucket[0].pairs:,}", *cells)
 
 
-def figure_cells(score: LengthScore) -> tuple[str, str]:
+def figure_cells(score: LengthScore) -> list[str]:
     """BLEU and chrF2++, or nothing where nothing was scored."""
-    return tuple("" if value is None else f"{value:.1f}" for value in (score.bleu, score.chrf))
+    return ["" if value is None else f"{value:.1f}" for value in (score.bleu, score.chrf)]
 
 
 def row(*cells: str) -> str:
@@ -114,20 +117,22 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def plot_lengths(comparison: Comparison, path: Path) -> None:
+def plot_lengths(comparison: Comparison, path: Path) -> Figure:
     """chrF2++ against words of the source as PNG: a panel a direction, a line a model."""
     directions = [scores.direction for scores in comparison.models[0].directions]
-    figure = Figure(figsize=(5 * len(directions), 4), layout="constrained")
+    figure = Figure(figsize=(5.5 * len(directions), 4), layout="constrained")
     panels = figure.subplots(1, len(directions), squeeze=False)[0]
     for number, (panel, direction) in enumerate(zip(panels, directions, strict=True)):
-        for model, (colour, marker) in zip(comparison.models, LINES, strict=False):
+        for place, model in enumerate(comparison.models):
             buckets = model.directions[number].by_length
-            heights = [
-                b.chrf if b.chrf is not None and b.pairs >= PLOTTED_PAIRS else float("nan")
-                for b in buckets
-            ]
-            labels = [f"{b.words}\n{b.pairs:,} pairs" for b in buckets]
-            panel.plot(labels, heights, color=colour, marker=marker, linewidth=2, label=model.name)
+            panel.plot(
+                [f"{b.words}\n{b.pairs:,} pairs" for b in buckets],
+                [plotted(b) for b in buckets],
+                color=COLOURS[place % len(COLOURS)],
+                marker=MARKERS[place % len(MARKERS)],
+                linewidth=2,
+                label=model.name,
+            )
         panel.set_title(str(direction))
         panel.set_xlabel("words of the source")
         panel.set_ylabel("chrF2++")
@@ -135,3 +140,9 @@ def plot_lengths(comparison: Comparison, path: Path) -> None:
         panel.grid(alpha=0.3)
     panels[0].legend()
     figure.savefig(path, dpi=150)
+    return figure
+
+
+def plotted(score: LengthScore) -> float:
+    """Where the bucket's point lies; nan, which leaves a gap, for too few pairs."""
+    return nan if score.chrf is None or score.pairs < PLOTTED_PAIRS else score.chrf

@@ -81,10 +81,14 @@ class Mixture:
         rng = np.random.default_rng([seed, 0])
         places = [(f, i) for f, pairs in enumerate(self.pairs) for i in range(len(pairs))]
         chosen = [places[i] for i in rng.permutation(len(places))[:count]]
-        held = dict.fromkeys(self.pairs[f][i] for f, i in sorted(chosen))
-        # By value: another file may hold the same pair.
-        self.pairs = [[pair for pair in pairs if pair not in held] for pairs in self.pairs]
-        return list(held)
+        held = list(dict.fromkeys(self.pairs[f][i] for f, i in sorted(chosen)))
+        self.exclude(held)
+        return held
+
+    def exclude(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Removes pairs by value, in whichever files they stand."""
+        unwanted = set(pairs)
+        self.pairs = [[pair for pair in file if pair not in unwanted] for file in self.pairs]
 
     def epoch(self, number: int, seed: int) -> list[tuple[int, int, bool]]:
         """Draws epoch `number`: (file, pair, reversed) triples, in file order.

@@ -32,7 +32,10 @@ def load_data(recipe: Recipe, corpora: Path) -> tuple[Mixture, Pairs]:
     """The training mixture and the dev pairs; without a dev file, pairs held out of the mixture."""
     mixture = Mixture(corpora, recipe.train, recipe.languages)
     dev = [pair for file in recipe.dev for pair in load_pairs(corpora, file)]
-    return mixture, dev or mixture.holdout(HELD_OUT, recipe.training.seed)
+    if not dev:
+        return mixture, mixture.holdout(HELD_OUT, recipe.training.seed)
+    mixture.exclude(dev)
+    return mixture, dev
 
 
 def make_tokenizer(recipe: Recipe, corpora: Path, run: Path) -> Path:
