@@ -75,7 +75,7 @@ def table_lines(comparison: Comparison) -> Iterator[str]:
         yield from length_table([model.name for model in comparison.models], scores)
     yield ""
     for target in dict.fromkeys(s.direction.target for s in comparison.models[0].directions):
-        yield f"- signatures into {target}: {signatures(target)}"
+        yield f"- into {target}: `{signatures(target)}`"
 
 
 def size_table(comparison: Comparison) -> Iterator[str]:
@@ -120,13 +120,13 @@ def row(*cells: str) -> str:
 def plot_lengths(comparison: Comparison, path: Path) -> Figure:
     """chrF2++ against words of the source as PNG: a panel a direction, a line a model."""
     directions = [scores.direction for scores in comparison.models[0].directions]
-    figure = Figure(figsize=(5.5 * len(directions), 4), layout="constrained")
+    figure = Figure(figsize=(5 * len(directions), 4.2), layout="constrained")
     panels = figure.subplots(1, len(directions), squeeze=False)[0]
     for number, (panel, direction) in enumerate(zip(panels, directions, strict=True)):
         for place, model in enumerate(comparison.models):
             buckets = model.directions[number].by_length
             panel.plot(
-                [f"{b.words}\n{b.pairs:,} pairs" for b in buckets],
+                [f"{b.words}\n({b.pairs:,})" for b in buckets],
                 [plotted(b) for b in buckets],
                 color=COLOURS[place % len(COLOURS)],
                 marker=MARKERS[place % len(MARKERS)],
@@ -134,11 +134,12 @@ def plot_lengths(comparison: Comparison, path: Path) -> Figure:
                 label=model.name,
             )
         panel.set_title(str(direction))
-        panel.set_xlabel("words of the source")
+        panel.set_xlabel("words of the source (pairs)")
         panel.set_ylabel("chrF2++")
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
-    panels[0].legend()
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=150)
     return figure
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.assembly import PreparedText, join_sentences
 from service.engine.bundle import Direction
 from service.engine.request import FinishReason, Hypothesis
 from service.engine.scheduler import Decoded
@@ -19,7 +20,6 @@ from service.pipeline import (
     DecodingChoice,
     TranslationRequest,
     Translator,
-    join_sentences,
     resolve_decoding,
 )
 from service.text.segmentation import Segmentation
@@ -267,7 +267,8 @@ def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
 
     segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
     sentences = [decoded("a", "b", "c"), decoded("p", "q")]
-    joined = join_sentences(engine, segmentation, sentences)
+    text = PreparedText(segmentation, ())
+    joined = join_sentences(engine.vocabulary, "ko", text, sentences)
     assert [h.text for h in joined.hypotheses] == ["<a p>", "<b q>", "<c q>"]
     assert [h.tokens for h in joined.hypotheses] == [2, 2, 2]
 

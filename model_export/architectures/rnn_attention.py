@@ -47,9 +47,11 @@ class Attention(nn.Module):
     def __init__(self, hidden_width: int, score: Score) -> None:
         super().__init__()
         self.score = score
-        self.query = nn.Linear(hidden_width, hidden_width, bias=False)
-        self.key = nn.Linear(hidden_width, hidden_width)
-        self.energy = nn.Linear(hidden_width, 1, bias=False)
+        if score != "dot":
+            self.query = nn.Linear(hidden_width, hidden_width, bias=False)
+        if score == "additive":
+            self.key = nn.Linear(hidden_width, hidden_width)
+            self.energy = nn.Linear(hidden_width, 1, bias=False)
 
     def keys(self, encoded: Tensor) -> Tensor:
         """Encoder states [B, S, H] -> keys [B, S, H]; computed once, since the source is fixed."""

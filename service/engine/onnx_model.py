@@ -5,13 +5,14 @@ Knows no architecture: which tensors the state holds is read from the manifest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from service.engine.bundle import Bundle, StateSpec
-from service.engine.model import Candidates, Ids, Scores, best_candidates, pad_rows
+from service.engine.model import Candidates, Ids, Scores, pad_rows
 from service.errors import BundleError
 
 Array = NDArray[np.generic]
@@ -45,6 +46,7 @@ class OnnxModel:
         onnxruntime.disable_telemetry_events()
         manifest = bundle.manifest
         self._pad_id = manifest.vocabulary.pad_id
+        self._vocabulary_size = manifest.vocabulary.size
         self._specs = manifest.state
         self._step_names = frozenset(s.name for s in self._specs if s.kind == "step")
         self._encoder = _open(bundle, manifest.encoder, intra_op_threads)
@@ -56,9 +58,10 @@ class OnnxModel:
                 manifest.decoder,
                 self._decoder,
                 self._specs,
-                {"ids", *names},
+                {"ids", "k", *names},
                 {
-                    "log_probs",
+                    "candidate_ids",
+                    "candidate_log_probs",
                     *(f"next_{name}" for name in self._step_names),
                     *(["alignment"] if manifest.alignment else []),
                 },
@@ -77,18 +80,22 @@ class OnnxModel:
 
     def step(self, ids: Ids, state: OnnxState, k: int) -> tuple[Candidates, OnnxState]:
         """Runs the decoder on ids [R] and keeps the k likeliest pieces of each row."""
-        log_probs, following = self._run("log_probs", ids, state)
-        return best_candidates(log_probs, k), following
+        k = min(k, self._vocabulary_size)
+        found, following = self._run(["candidate_ids", "candidate_log_probs"], ids, state, k)
+        return Candidates(*found), following
 
     def attend(self, ids: Ids, state: OnnxState) -> tuple[Scores, OnnxState]:
         """Runs the decoder for what it looks at; only for bundles whose manifest says so."""
-        return self._run("alignment", ids, state)
+        found, following = self._run(["alignment"], ids, state, 1)
+        return found[0], following
 
-    def _run(self, output: str, ids: Ids, state: OnnxState) -> tuple[Scores, OnnxState]:
-        feeds = {"ids": ids, **state.tensors}
-        found, *after = self._decoder.run([output, *self._after], feeds)
-        changed = dict(zip(self._after.values(), after, strict=True))
-        return found, OnnxState({**state.tensors, **changed}, self._step_names)
+    def _run(
+        self, outputs: list[str], ids: Ids, state: OnnxState, k: int
+    ) -> tuple[list[Any], OnnxState]:
+        feeds = {"ids": ids, "k": np.array([k]), **state.tensors}
+        found = self._decoder.run([*outputs, *self._after], feeds)
+        changed = dict(zip(self._after.values(), found[len(outputs) :], strict=True))
+        return found[: len(outputs)], OnnxState({**state.tensors, **changed}, self._step_names)
 
 
 def _open(bundle: Bundle, file: str, threads: int) -> onnxruntime.InferenceSession:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service.engine.model import Candidates, Ids, Scores, StateT, StepModel
+from service.engine.model import Candidates, Ids, StateT, StepModel
 from service.engine.request import DecodingOptions, FinishReason, Hypothesis
 
 
@@ -94,62 +95,76 @@ def greedy_search(
             last, state = last[rows], state.select(rows)
 
 
-class Beam:
-    """The hypotheses of one sentence: K live ones, and those that have ended."""
+class Beams:
+    """The hypotheses of B sentences: K live ones each, and those that have ended."""
 
-    def __init__(self, index: int, options: DecodingOptions) -> None:
-        self.index = index
-        self.options = options
-        self.said = np.empty((options.beam_size, 0), dtype=np.int64)  # [K, T]
-        self.scores = np.full(options.beam_size, -np.inf)  # [K] sums of log-probabilities
-        self.scores[0] = 0.0  # all beams start alike, so only one may speak first
-        self.finished: list[Hypothesis] = []
+    def __init__(self, indices: Sequence[int], options: Sequence[DecodingOptions]) -> None:
+        self.indices = list(indices)
+        self.options = list(options)
+        self.size = options[0].beam_size
+        self.said = np.empty((len(indices), self.size, 0), dtype=np.int64)  # [B, K, T]
+        self.scores = np.full((len(indices), self.size), -np.inf)  # [B, K] sums of log-probs
+        self.scores[:, 0] = 0.0  # all beams start alike, so only one may speak first
+        self.finished: list[list[Hypothesis]] = [[] for _ in indices]
 
-    def advance(self, ids: Ids, log_probs: Scores, eos_id: int) -> tuple[Ids, Ids]:
-        """Takes the candidates [K, k] of one step -> for each live beam its parent and its piece.
+    def advance(self, candidates: Candidates, eos_id: int) -> tuple[Ids, Ids]:
+        """Takes the candidates [R, k] of one step -> parent row and piece of every row, both [R].
 
-        A hypothesis ends when eos is among the best K of all candidates. Both results are [K].
+        A hypothesis ends when eos is among the best K candidates of its sentence.
         """
-        beam_size = self.options.beam_size
-        totals = (self.scores[:, None] + log_probs).ravel()  # [K * k]
+        count, size, k = len(self.indices), self.size, candidates.ids.shape[1]
+        totals = self.scores[:, :, None] + candidates.log_probs.reshape(count, size, k)
+        totals = totals.reshape(count, size * k)  # [B, K * k]
         # Stable, so that equal scores keep the order of beams and results repeat exactly.
-        ranked = np.argsort(-totals, kind="stable")
-        ranked = ranked[np.isfinite(totals[ranked])]
-        parents, pieces = ranked // log_probs.shape[1], ids.ravel()[ranked]
+        ranked = np.argsort(-totals, axis=1, kind="stable")
+        totals = np.take_along_axis(totals, ranked, 1)
+        pieces = np.take_along_axis(candidates.ids.reshape(count, size * k), ranked, 1)
         ends = pieces == eos_id
-        for place in np.flatnonzero(ends[:beam_size]):
-            self.finish(parents[place], totals[ranked[place]], FinishReason.EOS)
-        chosen = np.flatnonzero(~ends)[:beam_size]
-        parents, pieces, scores = parents[chosen], pieces[chosen], totals[ranked[chosen]]
-        missing = beam_size - len(chosen)  # a tiny vocabulary can have too few candidates
-        parents = np.pad(parents, (0, missing))
-        pieces = np.pad(pieces, (0, missing), constant_values=eos_id)
-        self.scores = np.pad(scores, (0, missing), constant_values=-np.inf)
-        self.said = np.concatenate([self.said[parents], pieces[:, None]], axis=1)
-        if self.said.shape[1] == self.options.max_target_length:
-            self.cut_off()
-        return parents, pieces
+        for b, place in np.argwhere(ends[:, :size] & np.isfinite(totals[:, :size])):
+            self.finish(b, ranked[b, place] // k, totals[b, place], FinishReason.EOS)
+        # The best K that go on. A tiny vocabulary may have fewer: then an end, but without hope.
+        chosen = np.argsort(ends, axis=1, kind="stable")[:, :size]  # [B, K]
+        parents = np.take_along_axis(ranked, chosen, 1) // k
+        hopeless = np.take_along_axis(ends, chosen, 1)
+        pieces = np.take_along_axis(pieces, chosen, 1)
+        self.scores = np.where(hopeless, -np.inf, np.take_along_axis(totals, chosen, 1))
+        before = np.take_along_axis(self.said, parents[:, :, None], 1)
+        self.said = np.concatenate([before, pieces[:, :, None]], axis=2)
+        for b, options in enumerate(self.options):
+            if self.said.shape[2] == options.max_target_length:
+                self.cut_off(b)
+        rows = parents + size * np.arange(count)[:, None]
+        return rows.ravel(), pieces.ravel()
 
-    def finish(self, beam: int, score: float, reason: FinishReason) -> None:
+    def finish(self, b: int, beam: int, score: float, reason: FinishReason) -> None:
         """Moves a live hypothesis to the finished ones."""
-        alpha = self.options.length_penalty
-        self.finished.append(hypothesis(self.said[beam].tolist(), score, reason, alpha))
+        alpha = self.options[b].length_penalty
+        said = self.said[b, beam].tolist()
+        self.finished[b].append(hypothesis(said, float(score), reason, alpha))
 
-    def cut_off(self) -> None:
-        """Ends all live hypotheses: no longer one is allowed."""
-        for beam in np.flatnonzero(np.isfinite(self.scores)):
-            self.finish(int(beam), self.scores[beam], FinishReason.LENGTH)
-        self.scores[:] = -np.inf
+    def cut_off(self, b: int) -> None:
+        """Ends all live hypotheses of a sentence: no longer one is allowed."""
+        for beam in np.flatnonzero(np.isfinite(self.scores[b])):
+            self.finish(b, int(beam), self.scores[b, beam], FinishReason.LENGTH)
+        self.scores[b] = -np.inf
 
-    @property
-    def done(self) -> bool:
-        """As many ended as there are beams, or none left to go on."""
-        return len(self.finished) >= self.options.beam_size or not np.isfinite(self.scores).any()
+    def done(self) -> NDArray[np.bool_]:
+        """Which sentences have as many ends as beams, or none left to go on: [B]."""
+        enough = np.array([len(ended) >= self.size for ended in self.finished])
+        over: NDArray[np.bool_] = ~np.isfinite(self.scores).any(axis=1)
+        return enough | over
 
-    def best(self) -> tuple[Hypothesis, ...]:
-        """The n best finished hypotheses by normalised score, best first."""
-        ranked = sorted(self.finished, key=lambda h: -h.normalised_score)
-        return tuple(ranked[: self.options.n_best])
+    def best(self, b: int) -> tuple[Hypothesis, ...]:
+        """The n best finished hypotheses of a sentence by normalised score, best first."""
+        ranked = sorted(self.finished[b], key=lambda h: -h.normalised_score)
+        return tuple(ranked[: self.options[b].n_best])
+
+    def keep(self, stays: NDArray[np.bool_]) -> None:
+        """Drops the sentences that do not stay [B]."""
+        for name in ("indices", "options", "finished"):
+            kept = [x for x, stay in zip(getattr(self, name), stays, strict=True) if stay]
+            setattr(self, name, kept)
+        self.said, self.scores = self.said[stays], self.scores[stays]
 
 
 def beam_search(
@@ -160,34 +175,21 @@ def beam_search(
     abandoned: Abandoned,
 ) -> Results:
     """The K likeliest hypotheses side by side; rows are sentence-major, K rows a sentence."""
-    size = inputs[0].options.beam_size
-    beams = [Beam(i, each.options) for i, each in enumerate(inputs)]
-    encoded = model.encode([i.source for i in inputs])
-    state = encoded.select(np.repeat(np.arange(len(beams)), size))  # R = B * K
-    last = np.full(len(beams) * size, bos_id, dtype=np.int64)  # [R]
-    while beams:
+    beams = Beams(range(len(inputs)), [each.options for each in inputs])
+    encoded = model.encode([each.source for each in inputs])
+    state = encoded.select(np.repeat(np.arange(len(inputs)), beams.size))  # R = B * K
+    last = np.full(len(inputs) * beams.size, bos_id, dtype=np.int64)  # [R]
+    while beams.indices:
         # 2K candidates a beam: even if K of them are eos, K live ones are left.
-        candidates, state = model.step(last, state, k=2 * size)
-        parents, last = advance_all(beams, candidates, eos_id)
-        for beam in beams:
-            if beam.done:
-                yield beam.index, beam.best()
-        stays = np.array([not (beam.done or abandoned(beam.index)) for beam in beams])
+        candidates, state = model.step(last, state, k=2 * beams.size)
+        parents, last = beams.advance(candidates, eos_id)
+        done = beams.done()
+        for b in np.flatnonzero(done).tolist():
+            yield beams.indices[b], beams.best(b)
+        stays = ~done & [not abandoned(index) for index in beams.indices]
         if stays.all():
             state = state.reorder(parents)
         else:
-            rows = np.flatnonzero(np.repeat(stays, size))
+            rows = np.flatnonzero(np.repeat(stays, beams.size))
             last, state = last[rows], state.select(parents[rows])
-            beams = [beam for beam, stay in zip(beams, stays, strict=True) if stay]
-
-
-def advance_all(beams: Sequence[Beam], candidates: Candidates, eos_id: int) -> tuple[Ids, Ids]:
-    """One step of every beam -> parent row and piece of every row, both [R]."""
-    size = beams[0].options.beam_size
-    parents, pieces = [], []
-    for i, beam in enumerate(beams):
-        rows = slice(i * size, (i + 1) * size)
-        parent, piece = beam.advance(candidates.ids[rows], candidates.log_probs[rows], eos_id)
-        parents.append(parent + i * size)
-        pieces.append(piece)
-    return np.concatenate(parents), np.concatenate(pieces)
+            beams.keep(stays)
