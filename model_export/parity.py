@@ -52,6 +52,8 @@ class Parity:
     steps: int
     max_step_difference: float
     """Largest difference of a log-probability, in nats."""
+    mean_step_difference: float
+    """Mean difference of a log-probability, in nats."""
     max_score_difference: float
     """Largest difference of a hypothesis' score, in nats."""
     different_hypotheses: int
@@ -62,8 +64,10 @@ def record_trace(
     sources: Sequence[Sequence[int]],
     special_ids: tuple[int, int],
     max_target_length: int,
+    forced: Sequence[Sequence[int]] | None = None,
 ) -> tuple[SentenceTrace, ...]:
-    """Decodes all sources in one padded batch for each beam size, then forces each alone."""
+    """Decodes all sources in one padded batch for each beam size, then forces each alone along
+    `forced`, or along its own greedy hypothesis."""
     found: list[list[Decoded]] = [[] for _ in sources]
     for beam_size in BEAM_SIZES:
         options = DecodingOptions(beam_size, beam_size, max_target_length=max_target_length)
@@ -74,9 +78,10 @@ def record_trace(
         SentenceTrace(
             tuple(source),
             tuple(decoded),
-            forced_log_probs(model, source, decoded[0].hypotheses[0].ids, special_ids[0]),
+            forced_log_probs(model, source, forced[number] if forced else greedy, special_ids[0]),
         )
-        for source, decoded in zip(sources, found, strict=True)
+        for number, (source, decoded) in enumerate(zip(sources, found, strict=True))
+        for greedy in [decoded[0].hypotheses[0].ids]
     )
 
 
@@ -94,16 +99,31 @@ def forced_log_probs(
 
 def compare(expected: Sequence[SentenceTrace], found: Sequence[SentenceTrace]) -> Parity:
     """Measures the differences. Steps are compared as far as both traces go."""
-    step, score, different, steps = 0.0, 0.0, 0, 0
+    differences: list[float] = []
+    score, different, steps = 0.0, 0, 0
     for a, b in zip(expected, found, strict=True):
         for row_a, row_b in zip(a.log_probs, b.log_probs, strict=False):
             steps += 1
-            step = max(step, float(np.abs(np.subtract(row_a, row_b)).max()))
+            differences += np.abs(np.subtract(row_a, row_b)).tolist()
         for x, y in zip(a.decoded, b.decoded, strict=True):
             for h, g in zip(x.hypotheses, y.hypotheses, strict=True):
                 different += h.ids != g.ids
                 score = max(score, abs(h.score - g.score))
-    return Parity(len(expected), steps, step, score, different)
+    worst, mean = (max(differences), float(np.mean(differences))) if differences else (0.0, 0.0)
+    return Parity(len(expected), steps, worst, mean, score, different)
+
+
+INT8_TOLERANCE = 0.3
+"""Mean difference of a log-probability, in nats, that int8 may bring; spoiled ranges bring more."""
+
+
+def enforce_int8(parity: Parity) -> None:
+    """Raises ParityError if int8 strays too far; its hypotheses may differ from float32's."""
+    if parity.mean_step_difference > INT8_TOLERANCE:
+        raise ParityError(
+            f"log-probabilities differ by {parity.mean_step_difference:.2g} on average "
+            f"(tolerance {INT8_TOLERANCE:g} for int8)"
+        )
 
 
 def enforce(parity: Parity, tolerance: float = 1e-3) -> None:

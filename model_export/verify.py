@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from model_export.export import REFERENCE_LENGTH, Run
-from model_export.parity import TRACE, Parity, compare, read_trace, record_trace
+from model_export.parity import (
+    TRACE,
+    Parity,
+    compare,
+    enforce,
+    enforce_int8,
+    read_trace,
+    record_trace,
+)
 from model_export.torch_model import TorchModel
 from service.engine.bundle import load_bundle
 from service.engine.onnx_model import OnnxModel
@@ -13,7 +21,8 @@ from service.errors import BundleError
 def verify_bundle(path: Path, run: Run | None = None) -> Parity:
     """Compares the bundle with `run`, or with the trace that PyTorch left in it at export.
 
-    Raises BundleError when the bundle is not sound, which includes changed files.
+    Raises ParityError when they differ more than the bundle's precision explains, and BundleError
+    when the bundle is not sound, which includes changed files.
     """
     bundle = load_bundle(path)
     vocabulary = bundle.manifest.vocabulary
@@ -25,5 +34,11 @@ def verify_bundle(path: Path, run: Run | None = None) -> Parity:
     if run is not None:
         live = TorchModel(run.model, vocabulary.pad_id)
         expected = record_trace(live, sources, special_ids, REFERENCE_LENGTH)
-    found = record_trace(OnnxModel(bundle), sources, special_ids, REFERENCE_LENGTH)
-    return compare(expected, found)
+    forced = [trace.decoded[0].hypotheses[0].ids for trace in expected]
+    found = record_trace(OnnxModel(bundle), sources, special_ids, REFERENCE_LENGTH, forced)
+    parity = compare(expected, found)
+    if bundle.manifest.precision == "int8":
+        enforce_int8(parity)
+    else:
+        enforce(parity)
+    return parity

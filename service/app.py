@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import native, operations
+from service.api import native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import install_error_handlers
 from service.api.instrumentation import Instrumentation
@@ -87,6 +87,8 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     app.state.service = service
     app.include_router(native.router)
     app.include_router(operations.router)
+    if settings.page:
+        app.include_router(page.router)
     install_error_handlers(app)
     app.add_middleware(Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes)
     return app

@@ -57,4 +57,5 @@ class Settings(BaseSettings):
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
     )
+    page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

@@ -1,0 +1,157 @@
+"""From a float32 bundle to an int8 one: calibrate, rewrite, compare, and refuse what got worse."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from model_export.evaluation import evaluate_bundle
+from model_export.export import record_scores
+from model_export.model_card import model_card
+from model_export.quantise_graph import Feeds, folded, measure_ranges, quantise
+from service.engine.bundle import (
+    MODEL_CARD,
+    Bundle,
+    Score,
+    describe_file,
+    load_bundle,
+    write_manifest,
+)
+from service.engine.model import Candidates, Ids, pad_rows
+from service.engine.onnx_model import OnnxModel, OnnxState
+from service.engine.request import DecodingOptions
+from service.engine.search import SearchInput, search
+from service.engine.vocabulary import load_vocabulary
+
+BATCH = 16
+KEEP_EVERY = 5
+"""Of the decoder's steps every fifth is enough; neighbours are alike."""
+METRIC = "chrF2++"
+
+
+class QuantisationError(Exception):
+    """The int8 bundle would be worse than allowed; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One score before and after; `loss` is positive where int8 is worse."""
+
+    before: Score
+    after: Score
+
+    @property
+    def loss(self) -> float:
+        """Points lost."""
+        return self.before.value - self.after.value
+
+
+class RecordingModel:
+    """Passes everything on to a float32 model and keeps what its graphs were fed."""
+
+    def __init__(self, model: OnnxModel, pad_id: int) -> None:
+        self.model, self.pad_id = model, pad_id
+        self.encoder: list[Feeds] = []
+        self.decoder: list[Feeds] = []
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> OnnxState:
+        """Keeps the padded sources."""
+        self.encoder.append({"source_ids": pad_rows(sources, self.pad_id)})
+        return self.model.encode(sources)
+
+    def step(self, ids: Ids, state: OnnxState, k: int) -> tuple[Candidates, OnnxState]:
+        """Keeps the ids and the state."""
+        self.decoder.append({"ids": ids.copy(), "k": np.array([k]), **state.tensors})
+        return self.model.step(ids, state, k)
+
+
+def calibration_feeds(bundle: Bundle, texts: Sequence[tuple[str, str]]) -> RecordingModel:
+    """Translates (text, target language) pairs greedily and records all feeds on the way."""
+    manifest = bundle.manifest
+    vocabulary = load_vocabulary(bundle)
+    recording = RecordingModel(OnnxModel(bundle), manifest.vocabulary.pad_id)
+    sources = sorted((vocabulary.encode_source(*text) for text in texts), key=len)
+    sources = [s for s in sources if len(s) <= manifest.limits.max_source_length]
+    options = DecodingOptions(max_target_length=manifest.limits.max_target_length // 2)
+    for start in range(0, len(sources), BATCH):
+        inputs = [SearchInput(source, options) for source in sources[start : start + BATCH]]
+        for _ in search(recording, inputs, vocabulary.bos_id, vocabulary.eos_id):
+            pass
+    return recording
+
+
+def quantise_bundle(
+    source: Path,
+    target: Path,
+    texts: Sequence[tuple[str, str]],
+    pairs: Sequence[Path],
+    percentile: float,
+    tolerance: float,
+    report: Callable[[Loss], Any],
+) -> None:
+    """Writes the int8 bundle `target` of the float32 bundle `source`.
+
+    `texts` calibrate the ranges, cut at `percentile`; `pairs` are pair files on which both
+    bundles are evaluated greedily. Raises QuantisationError if chrF2++ drops by more than
+    `tolerance` points anywhere, and then writes nothing.
+    """
+    bundle = load_bundle(source)
+    manifest = bundle.manifest
+    if manifest.precision != "float32":
+        raise QuantisationError(f"{source} is {manifest.precision}; only float32 is quantised")
+    recording = calibration_feeds(bundle, texts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        folder = Path(name) / target.name
+        folder.mkdir()
+        graphs = {manifest.encoder: recording.encoder, manifest.decoder: recording.decoder}
+        for file in manifest.files:
+            if file in graphs:
+                _quantise_file(bundle.file(file), folder / file, graphs[file], percentile)
+            else:
+                shutil.copyfile(bundle.file(file), folder / file)
+        files = {file: describe_file(folder / file) for file in manifest.files}
+        changed = replace(manifest, precision="int8", files=files, scores=())
+        write_manifest(folder, changed)
+        (folder / MODEL_CARD).write_text(model_card(changed), "utf-8")
+        record_scores(folder, _compare(source, folder, pairs, tolerance, report))
+        target.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.replace(target / path.name)
+
+
+def _quantise_file(source: Path, target: Path, feeds: Sequence[Feeds], percentile: float) -> None:
+    model = folded(source)
+    kept = feeds[::KEEP_EVERY] if len(feeds) > 10 * KEEP_EVERY else feeds
+    model = quantise(model, measure_ranges(model, kept, percentile))
+    onnx.checker.check_model(model)
+    onnx.save(model, target)
+
+
+def _compare(
+    before: Path,
+    after: Path,
+    pairs: Sequence[Path],
+    tolerance: float,
+    report: Callable[[Loss], Any],
+) -> tuple[Score, ...]:
+    scores = tuple(evaluate_bundle(after, pairs, beam_size=1))
+    losses = [
+        Loss(a, b)
+        for a, b in zip(evaluate_bundle(before, pairs, beam_size=1), scores, strict=True)
+        if a.metric == METRIC
+    ]
+    for loss in losses:
+        report(loss)
+    worst = max(losses, key=lambda loss: loss.loss, default=None)
+    if worst is not None and worst.loss > tolerance:
+        raise QuantisationError(
+            f"{METRIC} of {worst.before.data} {worst.before.direction} falls from "
+            f"{worst.before.value} to {worst.after.value}; at most {tolerance} is allowed"
+        )
+    return scores

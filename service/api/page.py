@@ -1,0 +1,59 @@
+"""The web page: the files of `service/web`, under headers that let it load nothing from elsewhere.
+
+Knows no model: the page asks the native API like any other caller.
+"""
+
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException
+from starlette.responses import FileResponse
+
+WEB = Path(__file__).parent.parent / "web"
+INDEX = "index.html"
+MEDIA_TYPES = {
+    "api.js": "text/javascript",
+    "app.js": "text/javascript",
+    "attention.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "style.css": "text/css",
+}
+"""The files that exist. A name from outside is looked up here and never becomes a path."""
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+)
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def page() -> FileResponse:
+    """The page itself."""
+    return FileResponse(WEB / INDEX, media_type="text/html", headers=HEADERS)
+
+
+@router.get("/web/{name}")
+def part(name: str) -> FileResponse:
+    """A script, the style or the icon."""
+    if name not in MEDIA_TYPES:
+        raise HTTPException(404)
+    return FileResponse(WEB / name, media_type=MEDIA_TYPES[name], headers=HEADERS)

@@ -1,0 +1,69 @@
+"""The web page's files and headers, without a browser."""
+
+import re
+
+import httpx
+import pytest
+
+from service.api.page import MEDIA_TYPES, WEB
+from service.app import Loaded, create_app
+from service.settings import Settings
+
+
+async def test_the_page_and_its_parts_are_served(client):
+    """Whatever the page and its scripts refer to exists, and has the right type."""
+    index = await client.get("/")
+    assert index.status_code == 200
+    assert index.headers["content-type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:src|href)="(web/[^"]+)"', index.text)
+    assert len(named) == 3
+    named += [f"web/{name}" for name in MEDIA_TYPES]
+    for name in named:
+        part = await client.get(f"/{name}")
+        assert part.status_code == 200, name
+        assert part.headers["content-type"].startswith(MEDIA_TYPES[name.removeprefix("web/")])
+
+
+@pytest.mark.parametrize("path", ["/", "/web/app.js", "/web/style.css"])
+async def test_the_page_may_load_nothing_from_elsewhere(client, path):
+    """The policy allows its own files and no inline code; nobody may frame or sniff it."""
+    headers = (await client.get(path)).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "frame-ancestors 'none'" in policy
+    assert not re.search(r"unsafe|https?:|\*", policy)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("name", ["index.html", "__init__.py", "..%2fsettings.py", "%2e%2e/app.py"])
+async def test_no_other_file_can_be_read(client, name):
+    """Names are looked up in a list."""
+    answer = await client.get(f"/web/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+async def test_the_page_can_be_switched_off():
+    """Then there is neither the page nor a part of it."""
+    app = create_app(Settings(page=False), lambda *_: Loaded((), ()))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test"
+    ) as client:
+        for path in ("/", "/web/app.js"):
+            assert (await client.get(path)).status_code == 404
+
+
+def test_nothing_in_the_page_is_inline_or_remote():
+    """No style or handler attributes, no inline scripts, no addresses of other hosts."""
+    index = (WEB / "index.html").read_text("utf-8")
+    assert not re.search(r"\s(style|on\w+)=", index)
+    assert not re.search(r"<script[^>]*>[^<]", index)
+    for path in WEB.iterdir():
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacent", text), path
+
+
+def test_every_file_of_the_page_is_listed():
+    """A new file is served, or is not there."""
+    assert {path.name for path in WEB.iterdir()} == {"index.html", *MEDIA_TYPES}

@@ -1,0 +1,58 @@
+"""What the browser tests share: where things are, how the browser starts, and an open page."""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+AXE = Path(os.environ.get("AXE", ROOT / "build/axe-core/axe.min.js"))
+SCREENSHOTS = ROOT / "build/screenshots"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+# Nothing but the tested page may speak to anyone.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"viewport": {"width": 1100, "height": 900}}
+PHONE = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
+MAX_CHARACTERS = 300
+PLAIN = "scripted-seq2seq"
+SHIPPED = "en-ko-transformer"
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what it did beside being looked at."""
+
+    page: object
+    requests: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def type(self, text: str) -> None:
+        """Puts a text in the place of the old one and waits for its translation."""
+        with self.page.expect_response("**/v1/translate"):
+            self.page.get_by_label("Text", exact=True).fill(text)
+            self.page.keyboard.press("Control+Enter")
+        self.settle()
+
+    def choose(self, label: str, value: str) -> None:
+        """Chooses an option and waits for the translation that follows."""
+        with self.page.expect_response("**/v1/translate"):
+            self.page.get_by_role("combobox", name=label, exact=True).select_option(value)
+        self.settle()
+
+    def swap(self) -> None:
+        """Swaps the languages and waits for the translation that follows."""
+        with self.page.expect_response("**/v1/translate"):
+            self.page.get_by_role("button", name="Swap languages").click()
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until an answer that has arrived is shown."""
+        self.page.locator("#translation[aria-busy=false]").wait_for()

@@ -1,0 +1,114 @@
+"""int8 bundles: as good as float32 within a tolerance, independent of neighbours, or refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from model_export import quantisation
+from model_export.cli import app
+from model_export.quantise_graph import Range, folded, measure_ranges, products, quantise
+from model_export.verify import verify_bundle
+from service.engine.bundle import load_bundle
+from service.engine.onnx_model import OnnxModel
+from service.engine.request import DecodingOptions
+from service.engine.search import SearchInput, search
+
+
+def arguments(trained, target) -> list[str]:
+    """`model-export quantize` on the toy."""
+    dev = trained.toy.corpora / "dev.tsv"
+    train = trained.toy.corpora / "train.tsv"
+    command = ["quantize", str(trained.bundle.path), str(target)]
+    return [*command, "--calibration", str(train), "--pairs", str(dev), "--tolerance", "2"]
+
+
+@pytest.fixture(scope="module")
+def int8(trained, tmp_path_factory):
+    """The toy as an int8 bundle."""
+    target = tmp_path_factory.mktemp("int8") / "toy"
+    result = CliRunner().invoke(app, arguments(trained, target), catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "chrF2++" in result.output
+    return load_bundle(target)
+
+
+def test_an_int8_bundle_is_smaller_and_verified(trained, int8):
+    """Its manifest says int8, its scores are recorded, and it stays near PyTorch."""
+    assert int8.manifest.precision == "int8"
+    assert {score.metric for score in int8.manifest.scores} >= {"BLEU", "chrF2++"}
+    sizes = [sum(f.bytes for f in b.manifest.files.values()) for b in (int8, trained.bundle)]
+    assert sizes[0] < sizes[1]
+    verify_bundle(int8.path)
+
+
+def test_int8_results_do_not_depend_on_the_batch(trained, int8):
+    """Bit for bit: ids and scores are the same alone and among others."""
+    model, manifest = OnnxModel(int8), int8.manifest
+    sources = [trained.run.vocabulary.encode_source(t, "ko") for t in trained.toy.held_out[:20]]
+    for beam_size in (1, 3):
+        options = DecodingOptions(beam_size, beam_size, max_target_length=16)
+        inputs = [SearchInput(source, options) for source in sources]
+        ids = manifest.vocabulary.bos_id, manifest.vocabulary.eos_id
+        together = dict(search(model, inputs, *ids))
+        for number, each in enumerate(inputs):
+            alone = dict(search(model, [each], *ids))[0]
+            assert [h.ids for h in alone] == [h.ids for h in together[number]]
+            scores = [h.score for h in alone]
+            assert scores == pytest.approx([h.score for h in together[number]], abs=1e-4)
+
+
+def test_spoiled_ranges_are_refused(trained, tmp_path, monkeypatch):
+    """A bundle that lost too much quality is not written."""
+    monkeypatch.setattr(
+        quantisation,
+        "measure_ranges",
+        lambda model, *_: {p.x: Range(-1e-3, 1e-3) for p in products(model)},
+    )
+    target = tmp_path / "spoiled"
+    result = CliRunner().invoke(app, arguments(trained, target))
+    assert isinstance(result.exception, quantisation.QuantisationError)
+    assert "chrF2++ of dev" in str(result.exception)
+    assert not target.exists()
+
+
+def test_int8_is_not_quantised_again(int8, tmp_path):
+    """The command wants float32."""
+    with pytest.raises(quantisation.QuantisationError, match="only float32"):
+        quantisation.quantise_bundle(int8.path, tmp_path / "x", [], [], 100, 1, print)
+
+
+def test_verification_sees_a_changed_int8_weight(int8, tmp_path):
+    """A wrong scale is more than int8 explains."""
+    spoilt = tmp_path / "spoilt"
+    spoilt.mkdir()
+    for name in [*int8.manifest.files, "manifest.json"]:
+        (spoilt / name).write_bytes(int8.file(name).read_bytes())
+    model = onnx.load(spoilt / "decoder.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("product_") and tensor.name.endswith(".scale"):
+            values = onnx.numpy_helper.to_array(tensor) * 3
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, spoilt / "decoder.onnx")
+    manifest = json.loads((spoilt / "manifest.json").read_text())
+    described = quantisation.describe_file(spoilt / "decoder.onnx")
+    manifest["files"]["decoder.onnx"] = dataclasses.asdict(described)
+    (spoilt / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(Exception, match="on average"):
+        verify_bundle(spoilt)
+
+
+def test_products_compute_nearly_the_same(trained):
+    """One graph, float32 and int8, on the same feeds."""
+    path = trained.bundle.file("encoder.onnx")
+    ids = np.array([[6, 20, 21, 22, 3], [7, 25, 3, 0, 0]])
+    model = folded(path)
+    ranges = measure_ranges(model, [{"source_ids": ids}], 100)
+    assert all(found.low <= 0 <= found.high for found in ranges.values())
+    changed = quantise(model, ranges)
+    kinds = {node.op_type for node in changed.graph.node}
+    assert "MatMulIntegerToFloat" in kinds
+    assert not list(products(changed))
