@@ -10,17 +10,30 @@ RUN     ?= runs/$(NAME)
 BUNDLE  ?= models/$(NAME)
 # A bundle that a new run begins with; none if empty.
 START_FROM ?=
+# For the tests of the web page.
+CHROMIUM    ?= chromium
+AXE_VERSION := 4.14.1
+AXE         := build/axe-core/axe.min.js
+# For the image.
+DOCKER   ?= docker
+IMAGE    ?= seq2serve
+VERSION  := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
+# The tools that check manifests need versions of their own.
+DEPLOY := .venv-deploy
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test lint format tokenizer train export verify evaluate openapi clean
+.PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export verify \
+  evaluate openapi clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@echo "Installing the service into $(VENV)"
@@ -41,10 +54,52 @@ serve: $(VENV)/base ## Install and serve the shipped models
 test: $(VENV)/dev ## Install and run the tests
 	$(BIN)/python -m pytest
 
+$(VENV)/browser: $(VENV)/dev
+	@echo "Installing Playwright into $(VENV)"
+	@$(PIP) --group browser
+	@touch $@
+
+$(AXE):
+	@echo "Fetching axe-core $(AXE_VERSION)"
+	@mkdir -p $(@D)
+	@npm pack --silent --pack-destination $(@D) axe-core@$(AXE_VERSION) > /dev/null
+	@tar -xzf $(@D)/axe-core-$(AXE_VERSION).tgz -C $(@D) --strip-components 1 package/axe.min.js
+	@touch $@
+
+test-browser: $(VENV)/browser $(AXE) ## Test the web page in CHROMIUM; needs npm for axe-core
+	@command -v $(CHROMIUM) > /dev/null || { echo "there is no $(CHROMIUM); install one or set CHROMIUM" >&2; exit 1; }
+	CHROMIUM="$$(command -v $(CHROMIUM))" AXE=$(abspath $(AXE)) $(BIN)/python -m pytest tests/browser
+
+image: ## Build the container image
+	$(DOCKER) build --tag $(IMAGE):$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .
+
+test-container: $(VENV)/dev ## Build the image and test it; needs a Docker engine
+	SEQ2SERVE_TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
+
 lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(DEPLOY)/tools: pyproject.toml
+	@echo "Installing the linters for images and manifests into $(DEPLOY)"
+	@test -x $(DEPLOY)/bin/pip || $(PYTHON) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip install -qq --upgrade pip
+	@$(DEPLOY)/bin/python -m pip install -qq --group deploy
+	@touch $@
+
+lint-deploy: $(DEPLOY)/tools ## Check Dockerfiles, manifests and YAML; needs kubectl
+	$(DEPLOY)/bin/yamllint --strict .yamllint.yaml .checkov.yaml docker k8s
+	$(DEPLOY)/bin/hadolint Dockerfile docker/exporter.Dockerfile
+	$(DEPLOY)/bin/checkov --config-file .checkov.yaml --framework dockerfile --file Dockerfile docker/exporter.Dockerfile
+	@mkdir -p build/k8s
+	@for overlay in k8s/overlays/*; do \
+	  rendered=build/k8s/$${overlay##*/}.yaml; \
+	  echo "$$overlay"; \
+	  kubectl kustomize $$overlay > $$rendered && \
+	  $(DEPLOY)/bin/kubernetes-validate --strict --quiet --no-warn -k 1.33 $$rendered && \
+	  $(DEPLOY)/bin/checkov --config-file .checkov.yaml --framework kubernetes --file $$rendered || exit 1; \
+	done
 
 format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff format .
@@ -69,4 +124,4 @@ openapi: $(VENV)/base ## Write docs/openapi.json
 	$(BIN)/seq2serve openapi > docs/openapi.json
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEPLOY) .pytest_cache .mypy_cache .ruff_cache .hypothesis
