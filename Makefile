@@ -7,6 +7,7 @@ CORPORA ?= ../shared/corpora
 NAME    ?= en-ko-transformer
 RECIPE  ?= model_export/recipes/$(NAME).toml
 RUN     ?= runs/$(NAME)
+WEIGHTS ?= weights/$(NAME)
 BUNDLE  ?= models/$(NAME)
 # A bundle that a new run begins with; none if empty.
 START_FROM ?=
@@ -29,8 +30,8 @@ DEPLOY := .venv-deploy
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export verify \
-  evaluate openapi clean
+.PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export \
+  quantize verify evaluate compare openapi clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,14 +112,23 @@ tokenizer: $(VENV)/dev ## Train the tokenizer of RECIPE on CORPORA
 train: $(VENV)/dev ## Train RECIPE, or continue its RUN
 	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
 
-export: $(VENV)/dev ## Write BUNDLE from RUN
-	$(BIN)/model-export export $(RECIPE) $(BUNDLE) --corpora $(CORPORA) --run $(RUN)
+export: $(VENV)/dev ## Write WEIGHTS, a float32 bundle, from RUN
+	$(BIN)/model-export export $(RECIPE) $(WEIGHTS) --corpora $(CORPORA) --run $(RUN)
 
-verify: $(VENV)/dev ## Compare BUNDLE under ONNX Runtime with PyTorch
+quantize: $(VENV)/dev ## Write BUNDLE, which is served, as int8 from WEIGHTS
+	$(BIN)/model-export quantize $(WEIGHTS) $(BUNDLE) --calibration $(CORPORA)/train/authored.en-ko.tsv.gz \
+	  --pairs $(CORPORA)/dev/authored.en-ko.tsv --pairs $(CORPORA)/dev/jhe-dev.en-ko.tsv
+
+verify: $(VENV)/dev ## Compare WEIGHTS and BUNDLE under ONNX Runtime with PyTorch
+	$(BIN)/model-export verify $(WEIGHTS)
 	$(BIN)/model-export verify $(BUNDLE)
 
 evaluate: $(VENV)/dev ## Print BLEU and chrF of BUNDLE on the dev sets
 	$(BIN)/model-export evaluate $(BUNDLE) $(CORPORA)/dev/*.tsv
+
+compare: $(VENV)/dev ## Compare the shipped models by source length; writes docs/models.md
+	$(BIN)/model-export compare models/en-ko-rnn-seq2seq models/en-ko-rnn-attention models/en-ko-transformer \
+	  --pairs $(CORPORA)/dev
 
 openapi: $(VENV)/base ## Write docs/openapi.json
 	$(BIN)/seq2serve openapi > docs/openapi.json
