@@ -8,7 +8,9 @@ from pathlib import Path
 from model_export import checkpoint
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
-from model_export.graphs import export_graphs, graph_weights, round_weights
+from model_export.architectures.transformer import Transformer
+from model_export.fused_transformer import FusedTransformer, can_fuse
+from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
 from model_export.model_card import model_card
 from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
 from model_export.recipe import Recipe
@@ -23,6 +25,7 @@ from service.engine.bundle import (
     Manifest,
     Provenance,
     Score,
+    StateSpec,
     VocabularySpec,
     describe_file,
     load_bundle,
@@ -31,6 +34,7 @@ from service.engine.bundle import (
 from service.engine.vocabulary import Vocabulary
 
 TOKENIZER, ENCODER, DECODER = "tokenizer.model", "encoder.onnx", "decoder.onnx"
+ALIGNER = "aligner.onnx"
 REFERENCE_SENTENCES = 12
 REFERENCE_LENGTH = 24
 
@@ -80,16 +84,32 @@ def export_run(
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bundle.parent) as name:
         folder = Path(name)
-        export_graphs(run.model, folder / ENCODER, folder / DECODER)
+        state, aligner = write_graphs(run, folder)
         shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
         write_trace(folder / TRACE, reference_trace(run, sentences))
-        manifest = make_manifest(run, folder, data)
+        manifest = make_manifest(run, folder, data, state, aligner)
         write_manifest(folder, manifest)
         (folder / MODEL_CARD).write_text(model_card(manifest), "utf-8")
         bundle.mkdir(exist_ok=True)
         for file in folder.iterdir():
             file.replace(bundle / file.name)
     return manifest
+
+
+def write_graphs(run: Run, folder: Path) -> tuple[tuple[StateSpec, ...], str | None]:
+    """Writes the graphs -> what the decoder's state is, and which file aligns.
+
+    A Transformer is served by fused graphs; its plain decoder stays for alignment.
+    """
+    model = run.model
+    export_graphs(model, folder / ENCODER, folder / DECODER)
+    if not isinstance(model, Transformer) or not can_fuse(model):
+        return model.state_specs(), DECODER if model.aligns else None
+    (folder / DECODER).rename(folder / ALIGNER)
+    fused = FusedTransformer(model, longest=2 * run.recipe.training.max_length + 1)
+    save_graph(fused.encoder(), folder / ENCODER)
+    save_graph(fused.decoder(), folder / DECODER)
+    return fused.state_specs(), ALIGNER
 
 
 def reference_trace(run: Run, sentences: list[tuple[str, str]]) -> tuple[SentenceTrace, ...]:
@@ -100,10 +120,16 @@ def reference_trace(run: Run, sentences: list[tuple[str, str]]) -> tuple[Sentenc
     return record_trace(model, sources, ids, REFERENCE_LENGTH)
 
 
-def make_manifest(run: Run, folder: Path, data: tuple[DataSet, ...]) -> Manifest:
+def make_manifest(
+    run: Run,
+    folder: Path,
+    data: tuple[DataSet, ...],
+    state: tuple[StateSpec, ...],
+    aligner: str | None,
+) -> Manifest:
     """Describes the files in `folder` and the run behind them."""
     recipe, vocabulary = run.recipe, run.vocabulary
-    files = (ENCODER, DECODER, TOKENIZER, TRACE)
+    files = sorted(path.name for path in folder.iterdir())
     return Manifest(
         format_version=FORMAT_VERSION,
         name=recipe.name,
@@ -122,8 +148,8 @@ def make_manifest(run: Run, folder: Path, data: tuple[DataSet, ...]) -> Manifest
         ),
         encoder=ENCODER,
         decoder=DECODER,
-        state=run.model.state_specs(),
-        alignment=run.model.aligns,
+        state=state,
+        aligner=aligner,
         limits=Limits(recipe.training.max_length, 2 * recipe.training.max_length),
         decoding=DecodingDefaults(),
         provenance=Provenance(recipe.file, run.updates, run.target_tokens, data),

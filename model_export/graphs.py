@@ -127,10 +127,15 @@ def _export(
         raise RuntimeError(f"{path}: the exporter gave no graph")
     # Weights are not folded, so they keep the names that the module gives them.
     optimizer.optimize_ir(program.model, should_fold=_is_not_weight)
-    graph = compact(strip(program.model_proto))
-    if "log_probs" in outputs:
+    save_graph(strip(program.model_proto), path)
+
+
+def save_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """Selects candidates if it is a decoder, stores weights small, checks and writes."""
+    graph = compact(graph)
+    if any(value.name == "log_probs" for value in graph.graph.output):
         select_candidates(graph)
-    onnx.checker.check_model(graph, full_check=True)
+    onnx.checker.check_model(graph)
     onnx.save(graph, path)
 
 
@@ -158,8 +163,9 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
     casts = []
     for tensor in list(model.graph.initializer):
         weights = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or weights.size < COMPACT_ABOVE:
-            continue
+        ours = tensor.name.startswith(MODULE) and tensor.data_type == TensorProto.FLOAT
+        if not ours or weights.size < COMPACT_ABOVE:
+            continue  # what is no weight, such as positions, was not rounded by round_weights
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(weights.astype("float16"), f"{name}{HALF}"))
         casts.append(helper.make_node("Cast", [f"{name}{HALF}"], [name], to=TensorProto.FLOAT))

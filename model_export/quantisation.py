@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from model_export.evaluation import evaluate_bundle
@@ -22,15 +21,17 @@ from service.engine.bundle import (
     load_bundle,
     write_manifest,
 )
+from service.engine.cached_model import CachedModel, CachedState
 from service.engine.model import Candidates, Ids, pad_rows
-from service.engine.onnx_model import OnnxModel, OnnxState
+from service.engine.model_loader import open_model
+from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
 from service.engine.search import SearchInput, search
 from service.engine.vocabulary import load_vocabulary
 
 BATCH = 16
 KEEP_EVERY = 5
-"""Of the decoder's steps every fifth is enough; neighbours are alike."""
+"""Of the decoder's steps every fifth is enough."""
 METRIC = "chrF2++"
 
 
@@ -54,27 +55,35 @@ class Loss:
 class RecordingModel:
     """Passes everything on to a float32 model and keeps what its graphs were fed."""
 
-    def __init__(self, model: OnnxModel, pad_id: int) -> None:
+    def __init__(self, model: OnnxModel | CachedModel, pad_id: int) -> None:
         self.model, self.pad_id = model, pad_id
+        self.aligner = None
         self.encoder: list[Feeds] = []
         self.decoder: list[Feeds] = []
+        self.steps = 0
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> OnnxState:
+    def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> Any:
         """Keeps the padded sources."""
         self.encoder.append({"source_ids": pad_rows(sources, self.pad_id)})
-        return self.model.encode(sources)
+        return self.model.encode(sources, beam_size)
 
-    def step(self, ids: Ids, state: OnnxState, k: int) -> tuple[Candidates, OnnxState]:
-        """Keeps the ids and the state."""
-        self.decoder.append({"ids": ids.copy(), "k": np.array([k]), **state.tensors})
+    def step(self, ids: Ids, state: Any, k: int) -> tuple[Candidates, Any]:
+        """Keeps the inputs of some steps."""
+        # The first steps have the shortest pasts and may not be missed; later ones are alike.
+        full = isinstance(state, CachedState) and state.length == state.capacity
+        if (self.steps < KEEP_EVERY or self.steps % KEEP_EVERY == 0) and not full:
+            self.decoder.append(self.model.feeds(ids, state, k))
+        self.steps += 1
         return self.model.step(ids, state, k)
 
 
-def calibration_feeds(bundle: Bundle, texts: Sequence[tuple[str, str]]) -> RecordingModel:
-    """Translates (text, target language) pairs greedily and records all feeds on the way."""
+def record_feeds(
+    bundle: Bundle, model: OnnxModel | CachedModel, texts: Sequence[tuple[str, str]]
+) -> RecordingModel:
+    """Translates (text, target language) pairs greedily and records feeds on the way."""
     manifest = bundle.manifest
     vocabulary = load_vocabulary(bundle)
-    recording = RecordingModel(OnnxModel(bundle), manifest.vocabulary.pad_id)
+    recording = RecordingModel(model, manifest.vocabulary.pad_id)
     sources = sorted((vocabulary.encode_source(*text) for text in texts), key=len)
     sources = [s for s in sources if len(s) <= manifest.limits.max_source_length]
     options = DecodingOptions(max_target_length=manifest.limits.max_target_length // 2)
@@ -83,6 +92,17 @@ def calibration_feeds(bundle: Bundle, texts: Sequence[tuple[str, str]]) -> Recor
         for _ in search(recording, inputs, vocabulary.bos_id, vocabulary.eos_id):
             pass
     return recording
+
+
+def calibration_feeds(bundle: Bundle, texts: Sequence[tuple[str, str]]) -> dict[str, list[Feeds]]:
+    """What each graph of a bundle reads when it translates some texts."""
+    manifest = bundle.manifest
+    model = open_model(bundle)
+    recording = record_feeds(bundle, model, texts)
+    feeds = {manifest.encoder: recording.encoder, manifest.decoder: recording.decoder}
+    if isinstance(model, CachedModel) and model.aligner is not None and manifest.aligner:
+        feeds[manifest.aligner] = record_feeds(bundle, model.aligner, texts).decoder
+    return feeds
 
 
 def quantise_bundle(
@@ -104,15 +124,14 @@ def quantise_bundle(
     manifest = bundle.manifest
     if manifest.precision != "float32":
         raise QuantisationError(f"{source} is {manifest.precision}; only float32 is quantised")
-    recording = calibration_feeds(bundle, texts)
+    feeds = calibration_feeds(bundle, texts)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name) / target.name
         folder.mkdir()
-        graphs = {manifest.encoder: recording.encoder, manifest.decoder: recording.decoder}
         for file in manifest.files:
-            if file in graphs:
-                _quantise_file(bundle.file(file), folder / file, graphs[file], percentile)
+            if file in feeds:
+                _quantise_file(bundle.file(file), folder / file, feeds[file], percentile)
             else:
                 shutil.copyfile(bundle.file(file), folder / file)
         files = {file: describe_file(folder / file) for file in manifest.files}
@@ -127,8 +146,7 @@ def quantise_bundle(
 
 def _quantise_file(source: Path, target: Path, feeds: Sequence[Feeds], percentile: float) -> None:
     model = folded(source)
-    kept = feeds[::KEEP_EVERY] if len(feeds) > 10 * KEEP_EVERY else feeds
-    model = quantise(model, measure_ranges(model, kept, percentile))
+    model = quantise(model, measure_ranges(model, feeds, percentile))
     onnx.checker.check_model(model)
     onnx.save(model, target)
 

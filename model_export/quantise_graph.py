@@ -19,6 +19,9 @@ MICROSOFT = "com.microsoft"
 SAMPLES = 4096
 """Values kept of one tensor in one run; enough for a percentile."""
 
+SMALL_TABLE = 1024
+"""Tables of fewer rows, such as positions, stay as they are."""
+
 Feeds = Mapping[str, NDArray[np.generic]]
 
 
@@ -180,7 +183,7 @@ def _quantise_embeddings(graph: onnx.GraphProto) -> None:
     nodes = []
     for node in graph.node:
         table = tables.get(node.input[0]) if node.op_type == "Gather" else None
-        if table is None or table.data_type != onnx.TensorProto.FLOAT or len(table.dims) != 2:
+        if table is None or len(table.dims) != 2 or table.dims[0] < SMALL_TABLE:
             nodes.append(node)
             continue
         values = numpy_helper.to_array(table)  # [V, E]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,11 +33,16 @@ class TorchModel:
         self.pad_id = pad_id
         self.device = module.output.weight.device
 
+    @property
+    def aligner(self) -> None:
+        """Alignment is asked of bundles only."""
+
     @torch.inference_mode()
-    def encode(self, sources: Sequence[Sequence[int]]) -> TorchState:
-        """Pads the sources to [B, S] and reads them."""
+    def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> TorchState:
+        """Pads the sources to [B, S] and reads them; each row comes `beam_size` times."""
         ids = torch.from_numpy(pad_rows(sources, self.pad_id)).to(self.device)
-        return TorchState(self.module.encode(ids))
+        state = TorchState(self.module.encode(ids))
+        return state.select(np.repeat(np.arange(len(sources)), beam_size))
 
     @torch.inference_mode()
     def step(self, ids: Ids, state: TorchState, k: int) -> tuple[Candidates, TorchState]:

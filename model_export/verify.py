@@ -14,7 +14,7 @@ from model_export.parity import (
 )
 from model_export.torch_model import TorchModel
 from service.engine.bundle import load_bundle
-from service.engine.onnx_model import OnnxModel
+from service.engine.model_loader import open_model
 from service.errors import BundleError
 
 
@@ -35,7 +35,7 @@ def verify_bundle(path: Path, run: Run | None = None) -> Parity:
         live = TorchModel(run.model, vocabulary.pad_id)
         expected = record_trace(live, sources, special_ids, REFERENCE_LENGTH)
     forced = [trace.decoded[0].hypotheses[0].ids for trace in expected]
-    found = record_trace(OnnxModel(bundle), sources, special_ids, REFERENCE_LENGTH, forced)
+    found = record_trace(open_model(bundle), sources, special_ids, REFERENCE_LENGTH, forced)
     parity = compare(expected, found)
     if bundle.manifest.precision == "int8":
         enforce_int8(parity)

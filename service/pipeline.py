@@ -104,9 +104,9 @@ class Translator:
             raise UnsupportedDirection(
                 "target", f"cannot translate {direction}; {_listing('direction', served)}"
             )
-        fitting = [engine for engine in serving if engine.manifest.alignment or not alignment]
+        fitting = [engine for engine in serving if engine.manifest.aligner or not alignment]
         if not fitting:
-            able = [name for name, e in self.engines.items() if e.manifest.alignment]
+            able = [name for name, e in self.engines.items() if e.manifest.aligner]
             raise NoAlignment(
                 "alignment",
                 f"{serving[0].manifest.name} has no attention to show; models with alignment: "

@@ -48,9 +48,12 @@ class ScriptedModel:
     def __init__(self):
         self.rows_seen = []
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> Rows:
-        """B rows."""
-        return Rows(tuple(map(tuple, sources)), ((),) * len(sources))
+    aligner = None
+
+    def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> Rows:
+        """B * K rows, sentence-major."""
+        rows = tuple(tuple(source) for source in sources for _ in range(beam_size))
+        return Rows(rows, ((),) * len(rows))
 
     def step(self, ids, state: Rows, k: int) -> tuple[Candidates, Rows]:
         """One step of every row."""

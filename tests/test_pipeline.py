@@ -111,7 +111,7 @@ async def test_a_sentence_above_the_limit_is_cut_and_complete(translator, model)
     text = " ".join(f"word{i}" for i in range(60)) + "."
     lengths = []
     encode = model.encode
-    model.encode = lambda sources: lengths.extend(map(len, sources)) or encode(sources)
+    model.encode = lambda sources, k: lengths.extend(map(len, sources)) or encode(sources, k)
     assert best(await translator.translate(request(text))) == [text]
     assert len(lengths) > 1
     assert max(lengths) <= limit

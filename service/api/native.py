@@ -95,6 +95,6 @@ def describe(engine: Engine) -> ModelAnswer:
             )
             for score in manifest.scores
         ],
-        alignment=manifest.alignment,
+        alignment=manifest.aligner is not None,
         ready=engine.healthy,
     )

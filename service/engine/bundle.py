@@ -30,15 +30,16 @@ _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 class StateSpec:
     """One tensor of the decoder's state, batch on axis 0.
 
-    `source` tensors are fixed once the source is encoded; `step` tensors change at each step.
-    In `shape` a letter is an axis that varies: R rows, S source length, T target length so far.
+    `source` tensors are fixed once the source is encoded; `step` tensors go into a step and come
+    out changed; a `cache` starts empty and is written in place. In `shape` a letter is an axis
+    that varies: R rows, S source length, T target length so far, M positions a cache has room for.
     """
 
     __pydantic_config__ = _STRICT
     name: str
-    kind: Literal["source", "step"]
+    kind: Literal["source", "step", "cache"]
     dtype: Literal["float32", "bool", "int64"]
-    shape: tuple[Literal["R", "S", "T"] | int, ...]
+    shape: tuple[Literal["R", "S", "T", "M"] | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,9 @@ class Manifest:
     provenance: Provenance
     scores: tuple[Score, ...]
     files: dict[_FileName, FileSpec]
-    alignment: bool = False
-    """Whether the decoder graph has the output `alignment`: how much of each source piece it
-    looked at, [R, S], rows sum to 1."""
+    aligner: _FileName | None = None
+    """A decoder graph in the plain form that has the output `alignment` as well: how much of each
+    source piece it looked at, [R, S], rows sum to 1. None for a model without attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,9 @@ def _file_faults(path: Path, manifest: Manifest) -> Iterator[str]:
 
 def _reference_faults(manifest: Manifest) -> Iterator[str]:
     vocabulary = manifest.vocabulary
-    needed = (manifest.encoder, manifest.decoder, vocabulary.source, vocabulary.target)
+    needed = [manifest.encoder, manifest.decoder, vocabulary.source, vocabulary.target]
+    if manifest.aligner is not None:
+        needed.append(manifest.aligner)
     for name in dict.fromkeys(needed):
         if name not in manifest.files:
             yield f"{name} is used but not listed in files"

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.engine.bundle import Manifest, load_bundle
 from service.engine.model import StepModel
-from service.engine.onnx_model import OnnxModel
+from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import Scheduler, SchedulerLimits, Ticket
 from service.engine.search import SearchInput
@@ -45,7 +45,7 @@ class Engine:
         """Opens a bundle and warms it up. Raises BundleError if it is not sound."""
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
-        model = OnnxModel(bundle)
+        model = open_model(bundle)
         named = metrics.for_model(bundle.manifest.name)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers)
         engine.warm_up()

@@ -1,7 +1,7 @@
 """The seam between search and a model: two calls, and a state that search only rearranges."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ class Candidates(NamedTuple):
 
 
 class State(Protocol):
-    """Whatever a model remembers between steps, one row a hypothesis."""
+    """Whatever a model remembers between steps, one row a hypothesis.
+
+    Using one up is allowed: after `step`, `select` or `reorder` only the result is good.
+    """
 
     def select(self, rows: Ids) -> Self:
-        """The state of other rows: row i of the result is row `rows[i]` of this one."""
+        """The state of some sentences, all their rows: row i is row `rows[i]` of this one."""
 
     def reorder(self, rows: Ids) -> Self:
         """As `select`, when every row stays with its own source sentence."""
@@ -33,8 +36,12 @@ StateT = TypeVar("StateT", bound=State)
 class StepModel(Protocol[StateT]):
     """A model as search sees it; `StateT` is the model's own kind of state."""
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> StateT:
-        """Reads B source sentences (ids, any lengths) -> a state of B rows."""
+    @property
+    def aligner(self) -> "AligningModel[Any] | None":
+        """What can say where the model looked, if it has attention."""
+
+    def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> StateT:
+        """Reads B source sentences (ids, any lengths) -> a state of B * K rows, sentence-major."""
 
     def step(self, ids: Ids, state: StateT, k: int) -> tuple[Candidates, StateT]:
         """Appends ids [R] to the hypotheses -> what may follow, and the next state.

@@ -176,8 +176,7 @@ def beam_search(
 ) -> Results:
     """The K likeliest hypotheses side by side; rows are sentence-major, K rows a sentence."""
     beams = Beams(range(len(inputs)), [each.options for each in inputs])
-    encoded = model.encode([each.source for each in inputs])
-    state = encoded.select(np.repeat(np.arange(len(inputs)), beams.size))  # R = B * K
+    state = model.encode([each.source for each in inputs], beams.size)  # R = B * K
     last = np.full(len(inputs) * beams.size, bos_id, dtype=np.int64)  # [R]
     while beams.indices:
         # 2K candidates a beam: even if K of them are eos, K live ones are left.

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import InvalidStateError
-from typing import Any, cast
+from typing import Any
 
-from service.engine.model import AligningModel, StepModel, forced_alignment
+from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
 from service.engine.scheduler import Scheduler, Ticket
 from service.engine.search import search
@@ -71,8 +71,9 @@ class Worker(threading.Thread):
         alignment = None
         if ticket.input.align and not ticket.future.cancelled():
             best = hypotheses[0].ids
-            model = cast("AligningModel[Any]", self._model)  # callers ask no other model
-            alignment = forced_alignment(model, ticket.input.source, best, self._bos_id)
+            aligner = self._model.aligner
+            assert aligner is not None, "callers ask only models that align"
+            alignment = forced_alignment(aligner, ticket.input.source, best, self._bos_id)
         seconds = started - ticket.arrived, time.monotonic() - started
         decoded = Decoded(hypotheses, *seconds, alignment)
         for hypothesis in hypotheses[:1]:

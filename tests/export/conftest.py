@@ -12,7 +12,8 @@ from model_export.cli import app
 from model_export.export import Run, load_run
 from model_export.recipe import load_recipe
 from service.engine.bundle import Bundle, load_bundle
-from service.engine.onnx_model import OnnxModel
+from service.engine.cached_model import CachedModel
+from service.engine.model_loader import open_model
 from tests.export.toy import Toy, make_toy
 
 
@@ -23,7 +24,7 @@ class TrainedToy:
     toy: Toy
     run: Run
     bundle: Bundle
-    onnx: OnnxModel
+    onnx: CachedModel
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,4 +53,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Train
     run_command("train", recipe, *rest)
     run_command("export", recipe, str(path), *rest)
     bundle = load_bundle(path)
-    return TrainedToy(toy, load_run(load_recipe(toy.recipe), toy.run), bundle, OnnxModel(bundle))
+    return TrainedToy(toy, load_run(load_recipe(toy.recipe), toy.run), bundle, open_model(bundle))

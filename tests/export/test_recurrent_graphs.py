@@ -68,7 +68,7 @@ def exported(request, tmp_path_factory):
         make_manifest(),
         vocabulary=vocabulary,
         state=module.state_specs(),
-        alignment=module.aligns,
+        aligner="decoder.onnx" if module.aligns else None,
     )
     return Exported(module, Bundle(path, manifest))
 

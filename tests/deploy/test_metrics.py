@@ -1,0 +1,61 @@
+"""A scrape of the service as Prometheus sees it: sound, and no larger for what callers invent."""
+
+import httpx
+
+from tests.deploy.reading import app_with_a_fake, run, tool
+
+BODY = {"text": "hello", "source": "en", "target": "ko"}
+
+
+async def _scrape(client: httpx.AsyncClient) -> str:
+    return (await client.get("/metrics")).text
+
+
+def _series(text: str) -> set[str]:
+    return {line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+
+
+async def _started(client: httpx.AsyncClient) -> None:
+    while (await client.get("/readyz")).status_code != 200:
+        pass
+
+
+async def test_what_callers_invent_makes_no_series():
+    """A thousand odd paths, methods, models, languages and request ids: not one more."""
+    app = app_with_a_fake()
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await _started(client)
+
+            async def odd(number: int) -> None:
+                word = f"odd{number}"
+                await client.get(f"/{word}/{number}?{word}", headers={"X-Request-Id": word})
+                await client.request(f"M{number}", f"/{word}")
+                await client.post("/v1/translate", json=BODY | {"model": word})
+                await client.post("/v1/translate", json=BODY | {"source": f"x{number}"})
+                await client.post("/v1/translate", json=BODY | {word: number})
+
+            # One of each kind makes the series that there are for all of them.
+            await client.post("/v1/translate", json=BODY)
+            await _scrape(client)
+            await odd(0)
+            before = _series(await _scrape(client))
+            for number in range(1, 1000):
+                await odd(number)
+            after = await _scrape(client)
+            assert _series(after) == before
+            assert "odd" not in after
+
+
+async def test_promtool_finds_nothing_wrong_with_a_scrape():
+    """After requests that end well and badly."""
+    promtool = tool("promtool")
+    app = app_with_a_fake()
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await _started(client)
+            await client.post("/v1/translate", json=BODY)
+            await client.post("/v1/translate", json=BODY | {"target": "xx"})
+            assert not run(promtool, "check", "metrics", stdin=await _scrape(client))
