@@ -27,11 +27,13 @@ PIP  := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
 # The tools that check manifests need versions of their own.
 DEPLOY := .venv-deploy
+# Peers of the benchmarks stay out of ours.
+BENCH := .venv-bench
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export \
-  quantize verify evaluate compare openapi clean
+  quantize verify evaluate compare bench openapi clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,8 +132,19 @@ compare: $(VENV)/dev ## Compare the shipped models by source length; writes docs
 	$(BIN)/model-export compare models/en-ko-rnn-seq2seq models/en-ko-rnn-attention models/en-ko-transformer \
 	  --pairs $(CORPORA)/dev
 
+$(BENCH)/ready: pyproject.toml constraints.txt
+	@echo "Installing the service and its peers into $(BENCH)"
+	@test -x $(BENCH)/bin/pip || $(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt --build-constraint constraints.txt \
+	  --editable . --group bench
+	@touch $@
+
+bench: $(BENCH)/ready ## Measure the engine against CTranslate2 on the same weights
+	$(BENCH)/bin/python -m benchmarks.engine $(WEIGHTS) $(BUNDLE) $(CORPORA)/dev/authored.en-ko.tsv
+
 openapi: $(VENV)/base ## Write docs/openapi.json
 	$(BIN)/seq2serve openapi > docs/openapi.json
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(DEPLOY) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEPLOY) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,1 +1,1 @@
-"""Benchmarks against peers: ratios, measured interleaved in one process. Never imported by tests."""
+"""Benchmarks against peers: ratios, measured interleaved in one process. No test uses them."""

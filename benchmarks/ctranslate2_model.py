@@ -30,7 +30,9 @@ def positions(length: int, width: int) -> NDArray[np.float32]:
     return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, width).astype("f4")
 
 
-def convert(weights: Weights, heads: int, layers: tuple[int, int], pieces: list[str], to: Path) -> None:
+def convert(
+    weights: Weights, heads: int, layers: tuple[int, int], pieces: list[str], to: Path
+) -> None:
     """Writes a CTranslate2 model directory (float32) of a pre-norm Transformer."""
     table = weights["output.weight"]
     width = table.shape[1]
@@ -72,7 +74,8 @@ def _linear(spec: common_spec.LinearSpec, weights: Weights, name: str) -> None:
 
 
 def _attention(spec: object, weights: Weights, name: str, split: bool) -> None:
-    packed, bias = weights[f"{name}.query_key_value.weight"], weights[f"{name}.query_key_value.bias"]
+    packed = weights[f"{name}.query_key_value.weight"]
+    bias = weights[f"{name}.query_key_value.bias"]
     width = packed.shape[1]
     cuts = [(0, width), (width, 3 * width)] if split else [(0, 3 * width)]
     for linear, (start, end) in zip(spec.linear, cuts, strict=False):  # type: ignore[attr-defined]
