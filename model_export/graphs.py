@@ -156,18 +156,21 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Stores large float32 weights as float16 with a Cast behind each; halves the file.
+    """Stores large float32 constants that float16 holds exactly as such, with a Cast behind each.
 
-    The runtime folds the casts when it loads, so it computes in float32 as before.
+    Those are the weights, which `round_weights` has rounded. The runtime folds the casts when it
+    loads, so it computes in float32 as before.
     """
     casts = []
     for tensor in list(model.graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or math.prod(tensor.dims) < COMPACT_ABOVE:
+            continue
         weights = numpy_helper.to_array(tensor)
-        ours = tensor.name.startswith(MODULE) and tensor.data_type == TensorProto.FLOAT
-        if not ours or weights.size < COMPACT_ABOVE:
-            continue  # what is no weight, such as positions, was not rounded by round_weights
+        half = weights.astype(np.float16)
+        if (half.astype(np.float32) != weights).any():
+            continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(weights.astype("float16"), f"{name}{HALF}"))
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}{HALF}"))
         casts.append(helper.make_node("Cast", [f"{name}{HALF}"], [name], to=TensorProto.FLOAT))
     for cast in reversed(casts):
         model.graph.node.insert(0, cast)

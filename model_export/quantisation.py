@@ -11,6 +11,7 @@ import onnx
 
 from model_export.evaluation import evaluate_bundle
 from model_export.export import record_scores
+from model_export.graphs import compact
 from model_export.model_card import model_card
 from model_export.quantise_graph import Feeds, folded, measure_ranges, quantise
 from service.engine.bundle import (
@@ -146,7 +147,7 @@ def quantise_bundle(
 
 def _quantise_file(source: Path, target: Path, feeds: Sequence[Feeds], percentile: float) -> None:
     model = folded(source)
-    model = quantise(model, measure_ranges(model, feeds, percentile))
+    model = compact(quantise(model, measure_ranges(model, feeds, percentile)))
     onnx.checker.check_model(model)
     onnx.save(model, target)
 

@@ -55,6 +55,60 @@ def test_greedy_is_beam_one(url):
         assert greedy["translations"][0]["text"] == beam["translations"][0]["text"]
 
 
+NAMES = ["en-ko-transformer", "en-ko-rnn-attention", "en-ko-rnn-seq2seq"]
+
+
+def translated(url: str, model: str, text: str, **decoding) -> str:
+    """What a model makes of an English text."""
+    body = ask(text, **decoding) | {"model": model}
+    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == model
+    return answer.json()["translations"][0]["text"]
+
+
+def test_the_lineage_is_listed_the_best_first(url):
+    """Three bundles, and which of them can show what they look at."""
+    models = httpx.get(f"{url}/v1/models").json()["models"]
+    assert models[0]["name"] == NAMES[0]
+    assert {m["name"]: m["alignment"] for m in models} == dict(zip(NAMES, [True, True, False]))
+    assert all(m["ready"] and m["scores"] for m in models)
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_each_model_translates_greedily_and_by_beam(url, model):
+    """Both strategies answer in Korean, and a beam of one is greedy."""
+    for sentence in SENTENCES:
+        greedy = translated(url, model, sentence, strategy="greedy")
+        assert greedy == translated(url, model, sentence, strategy="beam", beam_size=1)
+        assert re.search("[가-힣]", greedy)
+        assert re.search("[가-힣]", translated(url, model, sentence, beam_size=4))
+
+
+def test_alignment_of_the_seq2seq_is_refused(url):
+    """It has a single context vector, so there is nothing to show; others are named."""
+    body = ask("Hello.") | {"model": NAMES[2], "alignment": True}
+    answer = httpx.post(f"{url}/v1/translate", json=body)
+    assert answer.status_code == 422
+    message = answer.json()["error"]["details"][0]["message"]
+    assert NAMES[0] in message
+    assert NAMES[1] in message
+
+
+async def test_all_models_at_once_answer_as_alone(url):
+    """Requests for three models side by side do not mix."""
+    texts = [(model, sentence) for sentence in SENTENCES for model in NAMES]
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def answer(model: str, text: str) -> str:
+            response = await client.post("/v1/translate", json=ask(text) | {"model": model})
+            return response.json()["translations"][0]["text"]
+
+        alone = [await answer(*each) for each in texts]
+        assert await asyncio.gather(*(answer(*each) for each in texts)) == alone
+    assert len(set(alone[:3])) > 1
+
+
 async def test_64_clients_get_what_one_client_gets(url):
     """Batching joins callers and changes no answer."""
     texts = [" ".join(pair) for pair in itertools.permutations(SENTENCES, 2)] + SENTENCES
@@ -71,6 +125,7 @@ async def test_64_clients_get_what_one_client_gets(url):
         alone = [await answer(text) for text in texts]
         assert await asyncio.gather(*map(answer, texts)) == alone
         metrics = (await client.get("/metrics")).text
-    buckets = re.findall(r'seq2serve_batch_sentences_bucket{le="(\S+)",\S+} (\S+)', metrics)
+    found = r'seq2serve_batch_sentences_bucket{le="(\S+)",model="en-ko-transformer"} (\S+)'
+    buckets = re.findall(found, metrics)
     at_most_two, everything = dict(buckets)["2.0"], dict(buckets)["+Inf"]
     assert float(at_most_two) < float(everything), "no batch was larger than a text's sentences"
