@@ -71,7 +71,9 @@ def test_the_lineage_is_listed_the_best_first(url):
     """Three bundles, and which of them can show what they look at."""
     models = httpx.get(f"{url}/v1/models").json()["models"]
     assert models[0]["name"] == NAMES[0]
-    assert {m["name"]: m["alignment"] for m in models} == dict(zip(NAMES, [True, True, False]))
+    assert {m["name"]: m["alignment"] for m in models} == dict(
+        zip(NAMES, [True, True, False], strict=True)
+    )
     assert all(m["ready"] and m["scores"] for m in models)
 
 
