@@ -22,7 +22,7 @@ from service.engine.bundle import (
     load_bundle,
     write_manifest,
 )
-from service.engine.cached_model import CachedModel, CachedState
+from service.engine.cached_model import CachedModel
 from service.engine.model import Candidates, Ids, pad_rows
 from service.engine.model_loader import open_model
 from service.engine.onnx_model import OnnxModel
@@ -58,7 +58,7 @@ class RecordingModel:
 
     def __init__(self, model: OnnxModel | CachedModel, pad_id: int) -> None:
         self.model, self.pad_id = model, pad_id
-        self.aligner = None
+        self.aligner, self.joinable = None, False
         self.encoder: list[Feeds] = []
         self.decoder: list[Feeds] = []
         self.steps = 0
@@ -71,8 +71,7 @@ class RecordingModel:
     def step(self, ids: Ids, state: Any, k: int) -> tuple[Candidates, Any]:
         """Keeps the inputs of some steps."""
         # The first steps have the shortest pasts and may not be missed; later ones are alike.
-        full = isinstance(state, CachedState) and state.length == state.capacity
-        if (self.steps < KEEP_EVERY or self.steps % KEEP_EVERY == 0) and not full:
+        if self.steps < KEEP_EVERY or self.steps % KEEP_EVERY == 0:
             self.decoder.append(self.model.feeds(ids, state, k))
         self.steps += 1
         return self.model.step(ids, state, k)

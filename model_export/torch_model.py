@@ -28,6 +28,9 @@ class TorchState:
 class TorchModel:
     """Runs `encode` and `step` without gradients, in float32, on the module's own device."""
 
+    joinable = False
+    """The reference decodes one batch at a time."""
+
     def __init__(self, module: TranslationModel, pad_id: int) -> None:
         self.module = module
         self.pad_id = pad_id

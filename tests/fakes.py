@@ -41,6 +41,10 @@ class Rows:
         """Sources stay where they are: a search that mixes sentences is found out."""
         return Rows(self.sources, tuple(self.said[int(row)] for row in rows))
 
+    def join(self, newcomers):
+        """Rows of both."""
+        return Rows(self.sources + newcomers.sources, self.said + newcomers.said)
+
 
 class ScriptedModel:
     """Log-probabilities come from `distribution(source, said)`; everything is recorded."""
@@ -48,7 +52,7 @@ class ScriptedModel:
     def __init__(self):
         self.rows_seen = []
 
-    aligner = None
+    aligner, joinable = None, True
 
     def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> Rows:
         """B * K rows, sentence-major."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 Cell = Literal["gru", "lstm"]
 CellState = tuple[Tensor, ...]
@@ -53,8 +54,26 @@ class Recurrent(nn.Module):
 
     def step(self, x: Tensor, state: CellState) -> CellState:
         """One time step: [R, I] and the state -> the next state."""
+        if torch.compiler.is_exporting():
+            return self._gates(x, state)
         after = self.rnn(x[:, None], self._pack(state))[1]
         return (after[0],) if torch.is_tensor(after) else (after[0][0], after[1][0])
+
+    def _gates(self, x: Tensor, state: CellState) -> CellState:
+        """The same step written out: two matrix products, which int8 graphs can compute as such,
+        where ONNX's operators are float32 only."""
+        hidden = state[0]
+        read = linear(x, self.rnn.weight_ih_l0, self.rnn.bias_ih_l0)
+        kept = linear(hidden, self.rnn.weight_hh_l0, self.rnn.bias_hh_l0)
+        if self.cell == "gru":
+            reset_x, update_x, new_x = read.chunk(3, dim=-1)
+            reset_h, update_h, new_h = kept.chunk(3, dim=-1)
+            update = torch.sigmoid(update_x + update_h)
+            new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+            return ((1 - update) * new + update * hidden,)
+        in_gate, forget, new, out = (read + kept).chunk(4, dim=-1)
+        cell = torch.sigmoid(forget) * state[1] + torch.sigmoid(in_gate) * torch.tanh(new)
+        return torch.sigmoid(out) * torch.tanh(cell), cell
 
     @staticmethod
     def _pack(state: CellState) -> Tensor | tuple[Tensor, Tensor]:

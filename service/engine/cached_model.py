@@ -1,7 +1,8 @@
 """A model whose decoder writes into caches in place; the fast form of a bundle.
 
 Inputs and outputs of the decoder are bound once for a set of rows: a step changes a few numbers
-in place and runs. The source's tensors have a row a sentence, whatever the beam size.
+in place and runs. Every row has its own length, so rows join and leave between steps. The source's
+tensors have a row a sentence, whatever the beam size.
 """
 
 from collections.abc import Sequence
@@ -9,31 +10,25 @@ from typing import Self
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from service.engine.bundle import Bundle, StateSpec
 from service.engine.model import Candidates, Ids, pad_rows
 from service.engine.onnx_model import OnnxModel
+from service.engine.row_buffer import Array, RowBuffer
 from service.engine.sessions import graph_faults, open_session
 from service.errors import BundleError
 
-Array = NDArray[np.generic]
 GROW_BY = 32
 """Positions that a cache grows by; shapes that repeat let the runtime reuse its memory."""
+TRIM_BELOW = 0.75
+"""Source tensors are packed again when the longest source needs less than this part of them."""
 
 
 class Bound:
-    """A decoder session with all inputs and outputs at fixed places, for so many rows."""
+    """A decoder session with all inputs and outputs at fixed places, for the rows of a state."""
 
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        source: dict[str, Array],
-        caches: dict[str, Array],
-        beam_size: int,
-        k: int,
-    ) -> None:
-        rows = len(next(iter(caches.values())))
+    def __init__(self, session: onnxruntime.InferenceSession, state: "CachedState", k: int) -> None:
+        rows = len(state.lengths)
         self.k = k
         self.ids = np.zeros(rows, dtype=np.int64)
         self.lengths = np.zeros(rows, dtype=np.int32)
@@ -47,15 +42,18 @@ class Bound:
             "ids": self.ids,
             "lengths": self.lengths,
             "total_length": self.total_length,
+            "beam_size": np.array([state.beam_size]),
+            "k": np.array([k]),
+            **{name: buffer.array for name, buffer in state.source.items()},
         }
-        inputs |= {"beam_size": np.array([beam_size]), "k": np.array([k])}
         outputs: dict[str, Array] = {
             "candidate_ids": self.candidates.ids,
             "candidate_log_probs": self.candidates.log_probs,
         }
+        caches = {name: buffer.array for name, buffer in state.caches.items()}
         # The runtime does not keep numpy's memory alive, this does.
-        self._kept = [inputs, outputs, source, caches]
-        for name, array in {**inputs, **source}.items():
+        self._kept = [inputs, outputs, caches]
+        for name, array in inputs.items():
             self._binding.bind_ortvalue_input(name, _shared(array))
         for name, array in outputs.items():
             self._binding.bind_ortvalue_output(name, _shared(array))
@@ -64,59 +62,84 @@ class Bound:
             self._binding.bind_ortvalue_input(name, value)
             self._binding.bind_ortvalue_output(f"next_{name}", value)
 
-    def run(self, ids: Ids, length: int) -> Candidates:
-        """One step of all rows, which have all said `length` pieces before."""
+    def run(self, ids: Ids, state: "CachedState") -> Candidates:
+        """One step of all rows."""
         self.ids[:] = ids
-        self.lengths[:] = length
-        self.total_length[...] = length + 1
+        self.lengths[:] = state.lengths
+        self.total_length[...] = state.longest + 1
         self._session.run_with_iobinding(self._binding)
         return self.candidates
 
 
 class CachedState:
-    """The rows of one batch. `step` changes it in place, so an older one is not to be used."""
+    """The rows that run. Everything changes it in place, so an older one is not to be used.
+
+    A sentence's rows stand together, `beam_size` of them; its source tensors have one row.
+    """
 
     def __init__(
-        self, source: dict[str, Array], caches: dict[str, Array], beam_size: int, length: int
+        self,
+        source: dict[str, RowBuffer],
+        source_lengths: Ids,
+        caches: dict[str, RowBuffer],
+        beam_size: int,
     ) -> None:
-        self.source = source  # a row a sentence
-        self.caches = caches  # [R, H, M, D]
+        self.source = source
+        self.source_lengths = source_lengths  # [B] pieces
+        self.caches = caches
         self.beam_size = beam_size
-        self.length = length
+        self.lengths = np.zeros(len(source_lengths) * beam_size, dtype=np.int32)  # [R] pieces said
+        self.longest = 0
+        """The largest of `lengths`."""
         self.bound: Bound | None = None
 
     @property
     def capacity(self) -> int:
         """Positions that the caches have room for, M."""
-        capacity: int = next(iter(self.caches.values())).shape[2]
-        return capacity
+        return next(iter(self.caches.values())).length
 
     def select(self, rows: Ids) -> Self:
-        """Whole sentences: the rows of one stand together, `beam_size` of them."""
+        """Whole sentences; padding that only those that leave had needed goes with them."""
         sentences = rows[:: self.beam_size] // self.beam_size
-        source = {name: np.ascontiguousarray(t[sentences]) for name, t in self.source.items()}
-        caches = {name: self._copy(t, rows, self.capacity) for name, t in self.caches.items()}
-        return type(self)(source, caches, self.beam_size, self.length)
-
-    def reorder(self, rows: Ids) -> Self:
-        """Rows within their sentences; in place."""
-        moved = np.flatnonzero(rows != np.arange(len(rows)))
-        if len(moved):
-            for cache in self.caches.values():
-                cache[moved, :, : self.length] = cache[rows[moved], :, : self.length]
+        self.source_lengths = self.source_lengths[sentences]
+        tight = int(self.source_lengths.max())
+        for buffer in self.source.values():
+            buffer.move(sentences, buffer.length)
+            if tight < TRIM_BELOW * buffer.length:
+                buffer.resize(tight, tight)
+        self._move(rows)
+        self.lengths = self.lengths[rows]
+        self.longest = int(self.lengths.max())
+        self.bound = None
         return self
 
-    def grow(self) -> None:
-        """Makes room for more positions."""
-        everything = np.arange(len(next(iter(self.caches.values()))))
-        capacity = self.capacity + GROW_BY
-        self.caches = {n: self._copy(t, everything, capacity) for n, t in self.caches.items()}
-        self.bound = None
+    def reorder(self, rows: Ids) -> Self:
+        """Rows within their sentences."""
+        self._move(rows)
+        return self
 
-    def _copy(self, cache: Array, rows: Ids, capacity: int) -> Array:
-        copy = np.zeros((len(rows), cache.shape[1], capacity, cache.shape[3]), cache.dtype)
-        copy[:, :, : self.length] = cache[rows, :, : self.length]
-        return copy
+    def join(self, newcomers: Self) -> Self:
+        """Rows of any lengths; those that are here already stay where they are."""
+        for name, buffer in self.source.items():
+            buffer.append(newcomers.source[name], buffer.length)
+        for name, buffer in self.caches.items():
+            buffer.append(newcomers.caches[name], self.longest)
+        self.source_lengths = np.concatenate([self.source_lengths, newcomers.source_lengths])
+        self.lengths = np.concatenate([self.lengths, newcomers.lengths])
+        self.longest = max(self.longest, newcomers.longest)
+        self.bound = None
+        return self
+
+    def make_room(self) -> None:
+        """Sees to it that every row can say one more piece."""
+        if self.longest == self.capacity:
+            for buffer in self.caches.values():
+                buffer.resize(self.longest + GROW_BY, self.longest)
+            self.bound = None
+
+    def _move(self, rows: Ids) -> None:
+        for buffer in self.caches.values():
+            buffer.move(rows, self.longest)
 
 
 class CachedModel:
@@ -125,11 +148,13 @@ class CachedModel:
     Raises BundleError when the graphs cannot be loaded or differ from the manifest.
     """
 
+    joinable = True
+
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         manifest = bundle.manifest
         self._pad_id = manifest.vocabulary.pad_id
         self._vocabulary_size = manifest.vocabulary.size
-        self._source = [spec.name for spec in manifest.state if spec.kind == "source"]
+        self._source = [spec for spec in manifest.state if spec.kind == "source"]
         self._caches = [spec for spec in manifest.state if spec.kind == "cache"]
         self._encoder = open_session(bundle, manifest.encoder, threads)
         self._decoder = open_session(bundle, manifest.decoder, threads)
@@ -138,8 +163,9 @@ class CachedModel:
         inputs |= {spec.name for spec in manifest.state}
         outputs = {"candidate_ids", "candidate_log_probs"}
         outputs |= {f"next_{spec.name}" for spec in self._caches}
+        encoded = {spec.name for spec in self._source}
         faults = [
-            *graph_faults(manifest.encoder, self._encoder, (), {"source_ids"}, {*self._source}),
+            *graph_faults(manifest.encoder, self._encoder, (), {"source_ids"}, encoded),
             *graph_faults(manifest.decoder, self._decoder, manifest.state, inputs, outputs),
         ]
         if faults:
@@ -147,32 +173,41 @@ class CachedModel:
 
     def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> CachedState:
         """Pads the sources to [B, S] and runs the encoder; the caches are made for B * K rows."""
-        found = self._encoder.run(self._source, {"source_ids": pad_rows(sources, self._pad_id)})
+        found = self._encoder.run(
+            [spec.name for spec in self._source], {"source_ids": pad_rows(sources, self._pad_id)}
+        )
+        source = {
+            spec.name: RowBuffer(array, spec.shape.index("S"))
+            for spec, array in zip(self._source, found, strict=True)
+        }
         rows = len(sources) * beam_size
-        caches = {spec.name: _room(spec, rows) for spec in self._caches}
-        return CachedState(dict(zip(self._source, found, strict=True)), caches, beam_size, 0)
+        caches = {
+            spec.name: RowBuffer(_room(spec, rows), spec.shape.index("M")) for spec in self._caches
+        }
+        return CachedState(source, np.array([len(s) for s in sources]), caches, beam_size)
 
     def step(self, ids: Ids, state: CachedState, k: int) -> tuple[Candidates, CachedState]:
         """One step; the candidates are valid until the next one."""
         k = min(k, self._vocabulary_size)
-        if state.length == state.capacity:
-            state.grow()
+        state.make_room()
         if state.bound is None or state.bound.k != k:
-            state.bound = Bound(self._decoder, state.source, state.caches, state.beam_size, k)
-        candidates = state.bound.run(ids, state.length)
-        state.length += 1
+            state.bound = Bound(self._decoder, state, k)
+        candidates = state.bound.run(ids, state)
+        state.lengths += 1
+        state.longest += 1
         return candidates, state
 
     def feeds(self, ids: Ids, state: CachedState, k: int) -> dict[str, Array]:
         """Copies of the decoder's inputs for a step, for whoever studies its graph."""
+        state.make_room()
+        buffers = {**state.source, **state.caches}
         return {
             "ids": ids.copy(),
             "k": np.array([k]),
-            "lengths": np.full(len(ids), state.length, dtype=np.int32),
-            "total_length": np.array(state.length + 1, dtype=np.int32),
+            "lengths": state.lengths.copy(),
+            "total_length": np.array(state.longest + 1, dtype=np.int32),
             "beam_size": np.array([state.beam_size]),
-            **state.source,
-            **{name: cache.copy() for name, cache in state.caches.items()},
+            **{name: buffer.array.copy() for name, buffer in buffers.items()},
         }
 
 

@@ -30,10 +30,10 @@ class Engine:
         self.manifest = manifest
         self.vocabulary = vocabulary
         self.metrics = metrics
-        self.scheduler = Scheduler(limits)
+        self.scheduler = Scheduler(limits, workers)
         special_ids = manifest.vocabulary.bos_id, manifest.vocabulary.eos_id
         self.workers = [
-            Worker(f"{manifest.name}-{i}", model, self.scheduler, special_ids, metrics)
+            Worker(f"{manifest.name}-{i}", i, model, self.scheduler, special_ids, metrics)
             for i in range(workers)
         ]
         for worker in self.workers:

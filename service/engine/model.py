@@ -20,7 +20,7 @@ class Candidates(NamedTuple):
 class State(Protocol):
     """Whatever a model remembers between steps, one row a hypothesis.
 
-    Using one up is allowed: after `step`, `select` or `reorder` only the result is good.
+    Using one up is allowed: after `step`, `select`, `reorder` or `join` only the result is good.
     """
 
     def select(self, rows: Ids) -> Self:
@@ -28,6 +28,9 @@ class State(Protocol):
 
     def reorder(self, rows: Ids) -> Self:
         """As `select`, when every row stays with its own source sentence."""
+
+    def join(self, newcomers: Self) -> Self:
+        """This state's rows, then those of the newcomers, which may be at another step."""
 
 
 StateT = TypeVar("StateT", bound=State)
@@ -39,6 +42,10 @@ class StepModel(Protocol[StateT]):
     @property
     def aligner(self) -> "AligningModel[Any] | None":
         """What can say where the model looked, if it has attention."""
+
+    @property
+    def joinable(self) -> bool:
+        """Whether states at different steps can be joined."""
 
     def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> StateT:
         """Reads B source sentences (ids, any lengths) -> a state of B * K rows, sentence-major."""

@@ -23,16 +23,36 @@ class OnnxState:
     """The state tensors by name, rows on axis 0."""
 
     tensors: dict[str, Array]
-    step_names: frozenset[str]
+    specs: dict[str, StateSpec]
+    source_lengths: Ids  # [R] pieces
 
     def select(self, rows: Ids) -> "OnnxState":
-        """Every tensor's rows `rows`."""
-        return OnnxState({n: t[rows] for n, t in self.tensors.items()}, self.step_names)
+        """Every tensor's rows `rows`, without padding that these do not need."""
+        lengths = self.source_lengths[rows]
+        tensors = {name: tensor[rows] for name, tensor in self.tensors.items()}
+        for name, axis in self._source_axes():
+            tensors[name] = tensors[name].take(range(lengths.max()), axis)
+        return OnnxState(tensors, self.specs, lengths)
 
     def reorder(self, rows: Ids) -> "OnnxState":
         """Only what changes from step to step: the source's tensors are alike in these rows."""
-        tensors = {n: t[rows] if n in self.step_names else t for n, t in self.tensors.items()}
-        return OnnxState(tensors, self.step_names)
+        fixed = {name for name, spec in self.specs.items() if spec.kind == "source"}
+        tensors = {n: t if n in fixed else t[rows] for n, t in self.tensors.items()}
+        return OnnxState(tensors, self.specs, self.source_lengths)
+
+    def join(self, newcomers: "OnnxState") -> "OnnxState":
+        """Rows of both, their source tensors padded to the longer ones; only if `joinable`."""
+        pairs = {name: [t, newcomers.tensors[name]] for name, t in self.tensors.items()}
+        for name, axis in self._source_axes():
+            longest = max(tensor.shape[axis] for tensor in pairs[name])
+            pairs[name] = [_padded(tensor, axis, longest) for tensor in pairs[name]]
+        tensors = {name: np.concatenate(both) for name, both in pairs.items()}
+        lengths = np.concatenate([self.source_lengths, newcomers.source_lengths])
+        return OnnxState(tensors, self.specs, lengths)
+
+    def _source_axes(self) -> list[tuple[str, int]]:
+        """The tensors that have a position for each source piece, and on which axis."""
+        return [(n, spec.shape.index("S")) for n, spec in self.specs.items() if "S" in spec.shape]
 
 
 class OnnxModel:
@@ -50,8 +70,10 @@ class OnnxModel:
         self._vocabulary_size = manifest.vocabulary.size
         self._encoded = [s.name for s in manifest.state if s.kind != "cache"]
         self._empty = [s for s in manifest.state if s.kind == "cache"]
-        self._step_names = frozenset(s.name for s in manifest.state if s.kind != "source")
-        self._after = {f"next_{name}": name for name in sorted(self._step_names)}
+        self._specs = {s.name: s for s in manifest.state}
+        self._after = {f"next_{s.name}": s.name for s in manifest.state if s.kind != "source"}
+        # A past grows with each step, and all rows must have one length.
+        self.joinable = not any({"T", "M"} & set(s.shape) for s in manifest.state)
         self._encoder = open_session(bundle, manifest.encoder, threads)
         self._decoder = open_session(bundle, decoder, threads)
         outputs = {"candidate_ids", "candidate_log_probs", *self._after}
@@ -76,7 +98,7 @@ class OnnxModel:
         found = self._encoder.run(self._encoded, {"source_ids": ids})
         tensors = dict(zip(self._encoded, found, strict=True))
         tensors |= {spec.name: _empty(spec, len(sources)) for spec in self._empty}
-        state = OnnxState(tensors, self._step_names)
+        state = OnnxState(tensors, self._specs, np.array([len(source) for source in sources]))
         return state if beam_size == 1 else state.select(np.repeat(range(len(sources)), beam_size))
 
     def step(self, ids: Ids, state: OnnxState, k: int) -> tuple[Candidates, OnnxState]:
@@ -99,7 +121,14 @@ class OnnxModel:
     ) -> tuple[list[Any], OnnxState]:
         found = self._decoder.run([*outputs, *self._after], self.feeds(ids, state, k))
         changed = dict(zip(self._after.values(), found[len(outputs) :], strict=True))
-        return found[: len(outputs)], OnnxState({**state.tensors, **changed}, self._step_names)
+        return found[: len(outputs)], OnnxState(
+            {**state.tensors, **changed}, self._specs, state.source_lengths
+        )
+
+
+def _padded(tensor: Array, axis: int, length: int) -> Array:
+    more = [(0, length - tensor.shape[axis] if i == axis else 0) for i in range(tensor.ndim)]
+    return np.pad(tensor, more)
 
 
 def _empty(spec: StateSpec, rows: int) -> Array:

@@ -1,7 +1,8 @@
-"""Joins the sentences of all callers into batches. Holds queues, no tensors and no threads.
+"""Shares the sentences of all callers out among the workers. Holds queues, no tensors, no threads.
 
-A ticket waits in order of arrival; a batch is the oldest ticket and those most like it in length,
-under a budget of padded tokens. The oldest is always taken, so nobody starves.
+A worker has sentences running and asks between two steps who may join them. Sentences wait in
+order of arrival. Those that join together are the oldest and those most like it in length among
+the next few, under a budget of padded tokens; the oldest is never passed over, so nobody starves.
 """
 
 import threading
@@ -9,13 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice
 
 from service.engine.request import Decoded
 from service.engine.search import SearchInput
 from service.errors import EngineFailed, Overloaded
 
+LOOK_AHEAD = 4
+"""Sentences of similar length are looked for among this many times as many as may run."""
+GROUP_SHARE = 16
+"""Newcomers join in groups of at least this part of the rows, unless fewer wait: encoding and
+making room cost less for a group than one by one."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
     """A sentence on its way. Cancelling the future gives its place to others."""
 
@@ -30,33 +38,43 @@ class Ticket:
 
     @property
     def beam_size(self) -> int:
-        """Rows that the sentence takes in a batch."""
+        """Rows that the sentence takes."""
         return self.input.options.beam_size
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerLimits:
-    """Bounds of a batch and of the queue, in source tokens."""
+    """Bounds of what runs in one worker and of the queue."""
 
     batch_tokens: int = 4096
-    """Rows of a batch times its longest source."""
+    """Rows that run side by side times their longest source."""
     batch_rows: int = 128
+    """Hypotheses that run side by side."""
     waiting_tokens: int = 100_000
-    """More than this and newcomers are turned away; one request alone is always let in."""
+    """Source tokens. More and newcomers are turned away; one request alone is always let in."""
+
+    def allow(self, rows: int, longest: int) -> bool:
+        """Whether so many rows may run with sources of at most so many pieces."""
+        return rows <= self.batch_rows and rows * longest <= self.batch_tokens
 
 
 class Scheduler:
     """The queue between callers and workers. All methods may be called from any thread."""
 
     def __init__(
-        self, limits: SchedulerLimits, clock: Callable[[], float] = time.monotonic
+        self,
+        limits: SchedulerLimits,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: list[Ticket] = []
+        self._running = [0] * workers  # sentences of each worker when it last asked
         self._closed: str | None = None
-        self._tokens_per_second = 1000.0  # a first guess, then measured
+        # Source tokens finished and seconds worked, both fading; a first guess, then measured.
+        self._done, self._busy = 1000.0, 1.0
 
     def submit(self, inputs: Sequence[SearchInput]) -> list[Ticket]:
         """Queues sentences, all or none. Raises Overloaded or, once closed, EngineFailed."""
@@ -69,44 +87,71 @@ class Scheduler:
             self._drop_cancelled()
             waiting = self._count_tokens()
             if waiting and waiting + tokens > self._limits.waiting_tokens:
-                raise Overloaded(max(1.0, waiting / self._tokens_per_second))
+                speed = self._done / max(self._busy, 1e-3) * len(self._running)
+                raise Overloaded(max(1.0, waiting / speed))
             self._waiting.extend(tickets)
             self._changed.notify_all()
         return tickets
 
-    def next_batch(self) -> list[Ticket] | None:
-        """Waits for work. None means that the scheduler is closed and nothing is left to do."""
+    def take(
+        self, worker: int, running: Sequence[Ticket], joinable: bool = True
+    ) -> list[Ticket] | None:
+        """Who may join what runs in a worker; all have one beam size. Waits if nothing runs.
+
+        None means that the scheduler is closed and nothing is left to do. A worker whose running
+        sentences cannot be joined gets nobody until they are finished.
+        """
         with self._changed:
             while True:
+                self._running[worker] = len(running)
                 self._drop_cancelled()
-                if self._waiting:
-                    return self._take_batch()
-                if self._closed is not None:
+                chosen = self._choose(worker, running) if joinable or not running else []
+                if chosen:
+                    self._running[worker] += len(chosen)
+                    taken = set(chosen)
+                    self._waiting = [t for t in self._waiting if t not in taken]
+                if chosen or running:
+                    return chosen
+                if self._closed is not None and not self._waiting:
                     return None
                 self._changed.wait()
 
-    def _take_batch(self) -> list[Ticket]:
+    def _choose(self, worker: int, running: Sequence[Ticket]) -> list[Ticket]:
+        """The oldest that waits and those like it, as many as fit into the budget."""
+        share = self._share(worker)
+        if share <= 0:
+            return []
         oldest = self._waiting[0]
-        alike = [t for t in self._waiting if t.beam_size == oldest.beam_size]
-        alike.sort(key=lambda t: abs(t.length - oldest.length))  # stable: then by arrival
-        batch: list[Ticket] = []
-        longest = 0
-        for ticket in alike:
+        same = (t for t in self._waiting if t.beam_size == oldest.beam_size)
+        window = list(islice(same, LOOK_AHEAD * self._limits.batch_rows))
+        window.sort(key=lambda t: abs(t.length - oldest.length))  # stable: then by arrival
+        rows = sum(ticket.beam_size for ticket in running)
+        longest = max((ticket.length for ticket in running), default=0)
+        chosen: list[Ticket] = []
+        for ticket in window[:share]:
+            rows += ticket.beam_size
             longest = max(longest, ticket.length)
-            rows = (len(batch) + 1) * oldest.beam_size
-            over = rows > self._limits.batch_rows or rows * longest > self._limits.batch_tokens
-            if batch and over:
+            alone = not running and not chosen
+            if not alone and not self._limits.allow(rows, longest):
                 break
-            batch.append(ticket)
-        taken = set(map(id, batch))
-        self._waiting = [t for t in self._waiting if id(t) not in taken]
-        return batch
+            chosen.append(ticket)
+        group = max(1, self._limits.batch_rows // GROUP_SHARE // oldest.beam_size)
+        if running and len(chosen) < min(group, len(window), share):
+            return []
+        return chosen
+
+    def _share(self, worker: int) -> int:
+        """How many sentences more would give this worker as many as the others have."""
+        if not self._waiting:
+            return 0
+        total = len(self._waiting) + sum(self._running)
+        return -(-total // len(self._running)) - self._running[worker]
 
     def report_speed(self, tokens: int, seconds: float) -> None:
         """What a worker has just managed; callers that are turned away are told from it."""
         with self._changed:
-            speed = tokens / max(seconds, 1e-3)
-            self._tokens_per_second += 0.1 * (speed - self._tokens_per_second)
+            self._done = 0.99 * self._done + tokens
+            self._busy = 0.99 * self._busy + seconds
 
     def close(self, reason: str = "the engine has stopped") -> None:
         """Takes no more work; workers finish what waits."""

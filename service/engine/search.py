@@ -1,17 +1,27 @@
 """Greedy and beam search over any StepModel. Knows no tokenizer and no ONNX.
 
-Both yield each sentence's hypotheses the moment it is finished, and take its rows out of the batch
-so that the others go on faster. Shape letters: B sentences, K beam, R rows, k candidates.
+A search is a set of sentences decoded side by side. Between two steps sentences may join it; each
+leaves the moment it is finished, and the others go on faster.
+Shape letters: B sentences, K beam, R = B * K rows (sentence-major), k candidates, T pieces said.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine.model import Candidates, Ids, StateT, StepModel
+from service.engine.model import Candidates, Ids, StepModel
 from service.engine.request import DecodingOptions, FinishReason, Hypothesis
+
+Key = TypeVar("Key", bound=Hashable)
+"""What the owner of a search knows a sentence by."""
+
+Mask = NDArray[np.bool_]
+Finished = list[tuple[Key, tuple[Hypothesis, ...]]]
+"""Sentences that are through, and their hypotheses, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +32,6 @@ class SearchInput:
     options: DecodingOptions
     align: bool = False
     """Whether the best hypothesis' alignment is wanted too; search itself does not care."""
-
-
-Results = Iterator[tuple[int, tuple[Hypothesis, ...]]]
-Abandoned = Callable[[int], bool]
-"""Asked before each step whether nobody waits for this sentence any more."""
 
 
 def length_penalty(length: int, alpha: float) -> float:
@@ -42,153 +47,213 @@ def hypothesis(ids: Sequence[int], score: float, reason: FinishReason, alpha: fl
 
 
 def search(
-    model: StepModel[StateT],
-    inputs: Sequence[SearchInput],
-    bos_id: int,
-    eos_id: int,
-    abandoned: Abandoned = lambda _: False,
-) -> Results:
+    model: StepModel[Any], inputs: Sequence[SearchInput], bos_id: int, eos_id: int
+) -> Iterator[tuple[int, tuple[Hypothesis, ...]]]:
     """Decodes a batch; yields (index into `inputs`, hypotheses best first) as sentences finish.
 
-    All inputs must have the same beam_size; the other options may differ. Abandoned sentences are
-    dropped without a result.
+    All inputs must have the same beam_size; the other options may differ.
     """
-    beam_sizes = {i.options.beam_size for i in inputs}
+    beam_sizes = {each.options.beam_size for each in inputs}
     if len(beam_sizes) != 1:
         raise ValueError(f"one batch needs one beam_size, not {sorted(beam_sizes)}")
-    strategy = greedy_search if beam_sizes == {1} else beam_search
-    return strategy(model, inputs, bos_id, eos_id, abandoned)
+    running: Search[int] = open_search(model, beam_sizes.pop(), bos_id, eos_id)
+    running.join(list(enumerate(inputs)))
+    while running.keys:
+        yield from running.step()
 
 
-def greedy_search(
-    model: StepModel[StateT],
-    inputs: Sequence[SearchInput],
-    bos_id: int,
-    eos_id: int,
-    abandoned: Abandoned,
-) -> Results:
-    """The likeliest piece at each step."""
-    state = model.encode([i.source for i in inputs])
-    live = list(range(len(inputs)))  # [R] index of the input in each row
-    last = np.full(len(inputs), bos_id, dtype=np.int64)  # [R]
-    said: list[list[int]] = [[] for _ in inputs]
-    scores = np.zeros(len(inputs), dtype=np.float64)
-    while len(live):
-        candidates, state = model.step(last, state, k=1)
-        last = candidates.ids[:, 0]  # [R]
-        scores[live] += candidates.log_probs[:, 0]
-        stays = np.ones(len(live), dtype=bool)
-        for row, i in enumerate(live):
-            options = inputs[i].options
-            reason = FinishReason.EOS
-            if last[row] != eos_id:
-                said[i].append(int(last[row]))
-                reason = FinishReason.LENGTH
-                if len(said[i]) < options.max_target_length:
-                    stays[row] = not abandoned(i)
-                    continue
-            stays[row] = False
-            yield i, (hypothesis(said[i], scores[i], reason, options.length_penalty),)
+def open_search(model: StepModel[Any], beam_size: int, bos_id: int, eos_id: int) -> "Search[Any]":
+    """An empty search for sentences of this beam size; 1 is greedy search."""
+    kind = GreedySearch if beam_size == 1 else BeamSearch
+    return kind(model, beam_size, bos_id, eos_id)
+
+
+class Search(ABC, Generic[Key]):
+    """Sentences being decoded, one column of rows each; a subclass chooses what to say next."""
+
+    def __init__(self, model: StepModel[Any], beam_size: int, bos_id: int, eos_id: int) -> None:
+        self.model = model
+        self.beam_size = beam_size
+        self.bos_id, self.eos_id = bos_id, eos_id
+        self.keys: list[Key] = []  # [B]
+        self.options: list[DecodingOptions] = []  # [B]
+        self.last: Ids = np.empty(0, dtype=np.int64)  # [R] what each row has said last
+        self.scores = np.empty((0, beam_size))  # [B, K] sums of log-probabilities
+        self._state: Any = None
+
+    def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
+        """Encodes sentences together and lets them begin. If it raises, nothing has changed."""
+        inputs = [each for _, each in newcomers]
+        state = self.model.encode([each.source for each in inputs], self.beam_size)
+        self._state = state if self._state is None else self._state.join(state)
+        self.keys += [key for key, _ in newcomers]
+        self.options += [each.options for each in inputs]
+        first = np.full(len(inputs) * self.beam_size, self.bos_id, dtype=np.int64)
+        self.last = np.concatenate([self.last, first])
+        scores = np.full((len(inputs), self.beam_size), -np.inf)
+        scores[:, 0] = 0.0  # all beams start alike, so only one may speak first
+        self.scores = np.concatenate([self.scores, scores])
+
+    @abstractmethod
+    def step(self) -> Finished[Key]:
+        """Says one more piece in every row -> the sentences that are finished by it."""
+
+    def drop(self, unwanted: Callable[[Key], bool]) -> None:
+        """Takes sentences out that nobody waits for any more."""
+        stays = np.array([not unwanted(key) for key in self.keys], dtype=bool)
         if not stays.all():
-            rows = np.flatnonzero(stays)
-            live = [live[row] for row in rows]
-            last, state = last[rows], state.select(rows)
+            self._keep(stays, np.arange(len(self.last)))
+
+    def _keep(self, stays: Mask, parents: Ids) -> None:
+        """Lets the sentences go that do not stay [B]; row r goes on from row `parents[r]`."""
+        places = fill_gaps(stays)
+        rows = (places[:, None] * self.beam_size + np.arange(self.beam_size)).ravel()
+        self._state = self._state.select(parents[rows]) if len(rows) else None
+        self.last, self.scores = self.last[rows], self.scores[places]
+        self.keys = [self.keys[b] for b in places]
+        self.options = [self.options[b] for b in places]
+        self._arrange(places)
+
+    @abstractmethod
+    def _arrange(self, places: Ids) -> None:
+        """Moves a subclass's own notes: sentence i is the former sentence `places[i]`."""
 
 
-class Beams:
-    """The hypotheses of B sentences: K live ones each, and those that have ended."""
+def fill_gaps(stays: Mask) -> Ids:
+    """Which sentences stay, with the last ones in the places of those that leave: the fewest
+    moves."""
+    count = int(stays.sum())
+    places = np.arange(count)
+    places[~stays[:count]] = count + np.flatnonzero(stays[count:])
+    return places
 
-    def __init__(self, indices: Sequence[int], options: Sequence[DecodingOptions]) -> None:
-        self.indices = list(indices)
-        self.options = list(options)
-        self.size = options[0].beam_size
-        self.said = np.empty((len(indices), self.size, 0), dtype=np.int64)  # [B, K, T]
-        self.scores = np.full((len(indices), self.size), -np.inf)  # [B, K] sums of log-probs
-        self.scores[:, 0] = 0.0  # all beams start alike, so only one may speak first
-        self.finished: list[list[Hypothesis]] = [[] for _ in indices]
 
-    def advance(self, candidates: Candidates, eos_id: int) -> tuple[Ids, Ids]:
+class GreedySearch(Search[Key]):
+    """The likeliest piece at each step."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._said: list[list[int]] = []  # [B] of [T]
+
+    def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
+        super().join(newcomers)
+        self._said += [[] for _ in newcomers]
+
+    def step(self) -> Finished[Key]:
+        candidates, self._state = self.model.step(self.last, self._state, k=1)
+        self.last = candidates.ids[:, 0].copy()
+        self.scores += candidates.log_probs
+        finished: Finished[Key] = []
+        stays = np.ones(len(self.keys), dtype=bool)
+        for b, piece in enumerate(self.last.tolist()):
+            said, options = self._said[b], self.options[b]
+            reason = FinishReason.EOS
+            if piece != self.eos_id:
+                said.append(piece)
+                if len(said) < options.max_target_length:
+                    continue
+                reason = FinishReason.LENGTH
+            stays[b] = False
+            best = hypothesis(said, self.scores[b, 0], reason, options.length_penalty)
+            finished.append((self.keys[b], (best,)))
+        if finished:
+            self._keep(stays, np.arange(len(self.last)))
+        return finished
+
+    def _arrange(self, places: Ids) -> None:
+        self._said = [self._said[b] for b in places]
+
+
+class BeamSearch(Search[Key]):
+    """The K likeliest hypotheses of each sentence side by side."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._lengths: Ids = np.empty(0, dtype=np.int64)  # [B] pieces said
+        self._said: Ids = np.empty((0, self.beam_size, 0), dtype=np.int64)  # [B, K, T or more]
+        self._ended: list[list[Hypothesis]] = []  # [B]
+
+    def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
+        super().join(newcomers)
+        count = len(newcomers)
+        self._lengths = np.concatenate([self._lengths, np.zeros(count, dtype=np.int64)])
+        said = np.zeros((count, *self._said.shape[1:]), dtype=np.int64)
+        self._said = np.concatenate([self._said, said])
+        self._ended += [[] for _ in newcomers]
+
+    def step(self) -> Finished[Key]:
+        # 2K candidates a beam: even if K of them are eos, K live ones are left.
+        candidates, self._state = self.model.step(self.last, self._state, k=2 * self.beam_size)
+        parents, self.last = self.advance(candidates)
+        done = self.done()
+        if not done.any():
+            self._state = self._state.reorder(parents)
+            return []
+        finished = [(self.keys[b], self.best(b)) for b in np.flatnonzero(done).tolist()]
+        self._keep(~done, parents)
+        return finished
+
+    def advance(self, candidates: Candidates) -> tuple[Ids, Ids]:
         """Takes the candidates [R, k] of one step -> parent row and piece of every row, both [R].
 
         A hypothesis ends when eos is among the best K candidates of its sentence.
         """
-        count, size, k = len(self.indices), self.size, candidates.ids.shape[1]
+        count, size, k = len(self.keys), self.beam_size, candidates.ids.shape[1]
         totals = self.scores[:, :, None] + candidates.log_probs.reshape(count, size, k)
         totals = totals.reshape(count, size * k)  # [B, K * k]
         # Stable, so that equal scores keep the order of beams and results repeat exactly.
         ranked = np.argsort(-totals, axis=1, kind="stable")
         totals = np.take_along_axis(totals, ranked, 1)
         pieces = np.take_along_axis(candidates.ids.reshape(count, size * k), ranked, 1)
-        ends = pieces == eos_id
-        for b, place in np.argwhere(ends[:, :size] & np.isfinite(totals[:, :size])):
-            self.finish(b, ranked[b, place] // k, totals[b, place], FinishReason.EOS)
+        ends = pieces == self.eos_id
+        for b, place in np.argwhere(ends[:, :size] & np.isfinite(totals[:, :size])).tolist():
+            self._end(b, ranked[b, place] // k, totals[b, place], FinishReason.EOS)
         # The best K that go on. A tiny vocabulary may have fewer: then an end, but without hope.
         chosen = np.argsort(ends, axis=1, kind="stable")[:, :size]  # [B, K]
         parents = np.take_along_axis(ranked, chosen, 1) // k
         hopeless = np.take_along_axis(ends, chosen, 1)
         pieces = np.take_along_axis(pieces, chosen, 1)
         self.scores = np.where(hopeless, -np.inf, np.take_along_axis(totals, chosen, 1))
-        before = np.take_along_axis(self.said, parents[:, :, None], 1)
-        self.said = np.concatenate([before, pieces[:, :, None]], axis=2)
-        for b, options in enumerate(self.options):
-            if self.said.shape[2] == options.max_target_length:
-                self.cut_off(b)
+        self._say(parents, pieces)
+        for b, (length, options) in enumerate(zip(self._lengths, self.options, strict=True)):
+            if length == options.max_target_length:
+                self._cut_off(b)
         rows = parents + size * np.arange(count)[:, None]
         return rows.ravel(), pieces.ravel()
 
-    def finish(self, b: int, beam: int, score: float, reason: FinishReason) -> None:
-        """Moves a live hypothesis to the finished ones."""
-        alpha = self.options[b].length_penalty
-        said = self.said[b, beam].tolist()
-        self.finished[b].append(hypothesis(said, float(score), reason, alpha))
-
-    def cut_off(self, b: int) -> None:
-        """Ends all live hypotheses of a sentence: no longer one is allowed."""
-        for beam in np.flatnonzero(np.isfinite(self.scores[b])):
-            self.finish(b, int(beam), self.scores[b, beam], FinishReason.LENGTH)
-        self.scores[b] = -np.inf
-
-    def done(self) -> NDArray[np.bool_]:
+    def done(self) -> Mask:
         """Which sentences have as many ends as beams, or none left to go on: [B]."""
-        enough = np.array([len(ended) >= self.size for ended in self.finished])
-        over: NDArray[np.bool_] = ~np.isfinite(self.scores).any(axis=1)
-        return enough | over
+        enough = [len(ended) >= self.beam_size for ended in self._ended]
+        over = np.isneginf(self.scores).all(axis=1)
+        return np.logical_or(over, enough)
 
     def best(self, b: int) -> tuple[Hypothesis, ...]:
         """The n best finished hypotheses of a sentence by normalised score, best first."""
-        ranked = sorted(self.finished[b], key=lambda h: -h.normalised_score)
+        ranked = sorted(self._ended[b], key=lambda h: -h.normalised_score)
         return tuple(ranked[: self.options[b].n_best])
 
-    def keep(self, stays: NDArray[np.bool_]) -> None:
-        """Drops the sentences that do not stay [B]."""
-        for name in ("indices", "options", "finished"):
-            kept = [x for x, stay in zip(getattr(self, name), stays, strict=True) if stay]
-            setattr(self, name, kept)
-        self.said, self.scores = self.said[stays], self.scores[stays]
+    def _say(self, parents: Ids, pieces: Ids) -> None:
+        """Appends pieces [B, K] to what their parents [B, K] have said."""
+        longest = int(self._lengths.max()) + 1
+        if longest > self._said.shape[2]:
+            more = np.zeros((*self._said.shape[:2], longest), dtype=np.int64)
+            self._said = np.concatenate([self._said, more], axis=2)
+        self._said = np.take_along_axis(self._said, parents[:, :, None], 1)
+        self._said[np.arange(len(pieces)), :, self._lengths] = pieces
+        self._lengths = self._lengths + 1
 
+    def _end(self, b: int, beam: int, score: float, reason: FinishReason) -> None:
+        """Adds a live hypothesis to the finished ones."""
+        said = self._said[b, beam, : self._lengths[b]].tolist()
+        alpha = self.options[b].length_penalty
+        self._ended[b].append(hypothesis(said, float(score), reason, alpha))
 
-def beam_search(
-    model: StepModel[StateT],
-    inputs: Sequence[SearchInput],
-    bos_id: int,
-    eos_id: int,
-    abandoned: Abandoned,
-) -> Results:
-    """The K likeliest hypotheses side by side; rows are sentence-major, K rows a sentence."""
-    beams = Beams(range(len(inputs)), [each.options for each in inputs])
-    state = model.encode([each.source for each in inputs], beams.size)  # R = B * K
-    last = np.full(len(inputs) * beams.size, bos_id, dtype=np.int64)  # [R]
-    while beams.indices:
-        # 2K candidates a beam: even if K of them are eos, K live ones are left.
-        candidates, state = model.step(last, state, k=2 * beams.size)
-        parents, last = beams.advance(candidates, eos_id)
-        done = beams.done()
-        for b in np.flatnonzero(done).tolist():
-            yield beams.indices[b], beams.best(b)
-        stays = ~done & [not abandoned(index) for index in beams.indices]
-        if stays.all():
-            state = state.reorder(parents)
-        else:
-            rows = np.flatnonzero(np.repeat(stays, beams.size))
-            last, state = last[rows], state.select(parents[rows])
-            beams.keep(stays)
+    def _cut_off(self, b: int) -> None:
+        """Ends all live hypotheses of a sentence: no longer one is allowed."""
+        for beam in np.flatnonzero(np.isfinite(self.scores[b])).tolist():
+            self._end(b, beam, self.scores[b, beam], FinishReason.LENGTH)
+        self.scores[b] = -np.inf
+
+    def _arrange(self, places: Ids) -> None:
+        self._lengths, self._said = self._lengths[places], self._said[places]
+        self._ended = [self._ended[b] for b in places]

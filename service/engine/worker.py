@@ -1,4 +1,4 @@
-"""A thread that decodes batches and delivers each sentence as soon as it is finished."""
+"""A thread that keeps sentences decoding: newcomers join between steps, results leave at once."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
 from service.engine.scheduler import Scheduler, Ticket
-from service.engine.search import search
+from service.engine.search import Search, open_search
 from service.errors import EngineFailed
 from service.metrics import ModelMetrics
 
@@ -19,74 +19,109 @@ logger = logging.getLogger(__name__)
 
 class Worker(threading.Thread):
     """Lives until its scheduler is closed and empty. Whatever happens, no waiter is forgotten:
-    a batch that fails fails its sentences, a worker that dies fails all that wait.
+    a step that fails fails its sentences, a worker that dies fails all that wait.
     """
 
     def __init__(
         self,
         name: str,
+        number: int,
         model: StepModel[Any],
         scheduler: Scheduler,
         special_ids: tuple[int, int],
         metrics: ModelMetrics,
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self._number = number
         self._model = model
         self._scheduler = scheduler
         self._bos_id, self._eos_id = special_ids
         self._metrics = metrics
+        self._searches: dict[int, Search[Ticket]] = {}  # by beam size; none is empty
+        self._joined: dict[Ticket, float] = {}  # when each running sentence began
 
     def run(self) -> None:
-        """Decodes batch after batch."""
+        """Step after step."""
         try:
-            while (batch := self._scheduler.next_batch()) is not None:
-                self._decode(batch)
-        except BaseException:
+            while (newcomers := self._take()) is not None:
+                started = time.monotonic()
+                if newcomers:
+                    self._join(newcomers)
+                tokens = sum(self._step(beam_size) for beam_size in list(self._searches))
+                self._scheduler.report_speed(tokens, time.monotonic() - started)
+        except BaseException as error:
+            self._fail(list(self._joined), error)
             logger.exception("worker %s died", self.name)
             self._scheduler.fail("a decoding worker died")
 
-    def _decode(self, batch: Sequence[Ticket]) -> None:
-        started = time.monotonic()
-        tokens = sum(ticket.length for ticket in batch)
+    def _take(self) -> list[Ticket] | None:
+        return self._scheduler.take(self._number, list(self._joined), self._model.joinable)
+
+    def _join(self, newcomers: Sequence[Ticket]) -> None:
+        """Encodes newcomers, which have one beam size, and lets them run with the others."""
+        beam_size = newcomers[0].beam_size
+        self._metrics.batch(len(newcomers), sum(ticket.length for ticket in newcomers))
+        now = time.monotonic()
+        self._joined |= dict.fromkeys(newcomers, now)
+        search = self._searches.get(beam_size) or open_search(
+            self._model, beam_size, self._bos_id, self._eos_id
+        )
         try:
-            self._metrics.batch(len(batch), tokens)
-            results = search(
-                self._model,
-                [ticket.input for ticket in batch],
-                self._bos_id,
-                self._eos_id,
-                abandoned=lambda i: batch[i].future.cancelled(),
-            )
-            for index, hypotheses in results:
-                self._deliver(batch[index], hypotheses, started)
+            search.join([(ticket, ticket.input) for ticket in newcomers])
         except BaseException as error:
-            # The model's own words go to the log; callers learn only that decoding failed.
-            logger.exception("a batch of %d sentences failed", len(batch))
-            _fail(batch, EngineFailed("decoding failed"))
+            self._fail(newcomers, error)
             if not isinstance(error, Exception):
                 raise
-        self._scheduler.report_speed(tokens, time.monotonic() - started)
+        else:
+            self._searches[beam_size] = search
 
-    def _deliver(self, ticket: Ticket, hypotheses: tuple[Hypothesis, ...], started: float) -> None:
+    def _step(self, beam_size: int) -> int:
+        """One step of a search -> source tokens of the sentences that it has finished."""
+        search = self._searches[beam_size]
+        finished: list[tuple[Ticket, tuple[Hypothesis, ...]]] = []
+        try:
+            search.drop(self._abandoned)
+            if search.keys:
+                finished = search.step()
+            for ticket, hypotheses in finished:
+                self._deliver(ticket, hypotheses)
+        except BaseException as error:
+            del self._searches[beam_size]
+            self._fail([*search.keys, *(ticket for ticket, _ in finished)], error)
+            if not isinstance(error, Exception):
+                raise
+            return 0
+        if not search.keys:
+            del self._searches[beam_size]
+        return sum(ticket.length for ticket, _ in finished)
+
+    def _abandoned(self, ticket: Ticket) -> bool:
+        if ticket.future.cancelled():
+            del self._joined[ticket]
+            return True
+        return False
+
+    def _deliver(self, ticket: Ticket, hypotheses: tuple[Hypothesis, ...]) -> None:
         alignment = None
         if ticket.input.align and not ticket.future.cancelled():
             best = hypotheses[0].ids
             aligner = self._model.aligner
             assert aligner is not None, "callers ask only models that align"
             alignment = forced_alignment(aligner, ticket.input.source, best, self._bos_id)
-        seconds = started - ticket.arrived, time.monotonic() - started
-        decoded = Decoded(hypotheses, *seconds, alignment)
-        for hypothesis in hypotheses[:1]:
-            self._metrics.finished(hypothesis.finish_reason)
+        joined = self._joined.pop(ticket)
+        seconds = joined - ticket.arrived, time.monotonic() - joined
+        self._metrics.finished(hypotheses[0].finish_reason)
         try:
-            ticket.future.set_result(decoded)
+            ticket.future.set_result(Decoded(hypotheses, *seconds, alignment))
         except InvalidStateError:
             self._metrics.cancelled()  # the caller left while the last step ran
 
-
-def _fail(batch: Sequence[Ticket], error: Exception) -> None:
-    for ticket in batch:
-        try:
-            ticket.future.set_exception(error)
-        except InvalidStateError:
-            continue  # already answered, or nobody waits
+    def _fail(self, tickets: Sequence[Ticket], error: BaseException) -> None:
+        """The model's own words go to the log; callers learn only that decoding failed."""
+        logger.error("%d sentences failed", len(tickets), exc_info=error)
+        for ticket in tickets:
+            self._joined.pop(ticket, None)
+            try:
+                ticket.future.set_exception(EngineFailed("decoding failed"))
+            except InvalidStateError:
+                continue  # already answered, or nobody waits

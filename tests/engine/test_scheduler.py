@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -26,34 +27,116 @@ def scheduler_of(**limits):
 def lengths_of_batches(scheduler):
     """Closes it and takes everything."""
     scheduler.close()
-    return [[t.length for t in batch] for batch in iter(scheduler.next_batch, None)]
+    return [[t.length for t in batch] for batch in iter(lambda: scheduler.take(0, []), None)]
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 60), st.sampled_from([1, 4])), min_size=1, max_size=60))
-def test_every_sentence_runs_once_within_budget(shapes):
-    """The oldest is always in the batch, and only a sentence alone may exceed the budget."""
-    limits = SchedulerLimits(batch_tokens=100, batch_rows=16)
-    scheduler = Scheduler(limits, clock=lambda: 0.0)
-    waiting = scheduler.submit([sentence(*shape) for shape in shapes])
-    scheduler.close()
-    seen = []
-    while (batch := scheduler.next_batch()) is not None:
-        oldest = next(t for t in waiting if id(t) not in seen)
-        assert oldest in batch
-        assert len({t.beam_size for t in batch}) == 1
-        rows = sum(t.beam_size for t in batch)
-        assert len(batch) == 1 or rows <= 16
-        assert len(batch) == 1 or rows * max(t.length for t in batch) <= 100
-        seen += map(id, batch)
-    assert sorted(seen) == sorted(map(id, waiting))
+shapes = st.lists(st.tuples(st.integers(1, 60), st.sampled_from([1, 4])), min_size=1, max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(shapes, st.integers(1, 3), st.integers(1, 16), st.integers(0, 10_000))
+def test_every_sentence_runs_once_within_budget(shapes, workers, batch_rows, seed):
+    """Workers ask in any order while sentences arrive and finish at random: nobody is lost, served
+    twice or passed over, and only a sentence that runs alone may exceed the budget."""
+    random = Random(seed)
+    limits = SchedulerLimits(batch_tokens=100, batch_rows=batch_rows)
+    scheduler = Scheduler(limits, workers, clock=lambda: 0.0)
+    running = [[] for _ in range(workers)]
+    waiting, served, coming = [], [], list(shapes)
+    while coming or waiting or any(running):
+        if coming and random.random() < 0.5:
+            count = random.randint(1, 5)
+            waiting += scheduler.submit([sentence(*shape) for shape in coming[:count]])
+            del coming[:count]
+        worker = random.randrange(workers)
+        now = running[worker]
+        if not now and not waiting:
+            continue  # it would wait
+        random.shuffle(now)
+        del now[: random.randint(0, len(now))]
+        chosen = scheduler.take(worker, now) if now or may_take(scheduler, worker) else []
+        if chosen:
+            assert waiting[0] in chosen
+            assert len({ticket.beam_size for ticket in chosen}) == 1
+        now += chosen
+        served += chosen
+        waiting = [ticket for ticket in waiting if ticket not in chosen]
+        rows = sum(ticket.beam_size for ticket in now)
+        longest = max((ticket.length for ticket in now), default=0)
+        assert len(now) <= 1 or limits.allow(rows, longest)
+    assert len(served) == len(set(served)) == len(shapes)
+    assert scheduler.waiting == (0, 0)
+
+
+def may_take(scheduler, worker):
+    """Whether an idle worker would get something at once."""
+    scheduler._running[worker] = 0
+    return scheduler._share(worker) > 0
+
+
+def test_idle_workers_share_what_waits():
+    """Each takes its part, and one that has more than its part leaves the rest to the others."""
+    scheduler = Scheduler(SchedulerLimits(), workers=2)
+    scheduler.submit([sentence(5)] * 8)
+    first = scheduler.take(0, [])
+    assert len(first) == 4
+    assert scheduler.take(0, first) == []
+    second = scheduler.take(1, [])
+    assert len(second) == 4
+    scheduler.submit([sentence(5)])
+    assert len(scheduler.take(1, second)) == 1
+
+
+def test_newcomers_join_what_runs():
+    """As many as there is room for."""
+    scheduler = scheduler_of(batch_rows=4)
+    running = scheduler.submit([sentence(5)] * 3)
+    assert scheduler.take(0, []) == running
+    scheduler.submit([sentence(5)] * 3)
+    joining = scheduler.take(0, running)
+    assert len(joining) == 1
+    assert scheduler.take(0, [*running, *joining]) == []
+    assert len(scheduler.take(0, running[:1])) == 2
+
+
+def test_newcomers_join_in_groups():
+    """Not one by one while many wait, but all at once when they are few."""
+    scheduler = scheduler_of(batch_rows=32)
+    running = scheduler.submit([sentence(5)] * 32)
+    scheduler.take(0, [])
+    scheduler.submit([sentence(5)])
+    assert len(scheduler.take(0, running[1:])) == 1
+    scheduler.submit([sentence(5)] * 3)
+    assert scheduler.take(0, running[1:]) == []
+    assert len(scheduler.take(0, running[2:])) == 2
+
+
+def test_wide_beams_wait_until_there_is_room_for_them():
+    """And nobody passes them meanwhile."""
+    scheduler = scheduler_of(batch_rows=8)
+    running = scheduler.submit([sentence(5)] * 6)
+    scheduler.take(0, [])
+    wide, narrow = scheduler.submit([sentence(5, beam_size=4), sentence(5)])
+    assert scheduler.take(0, running) == []
+    assert scheduler.take(0, running[2:]) == [wide]
+    assert scheduler.take(0, [*running[2:5], wide]) == [narrow]
+
+
+def test_what_cannot_be_joined_runs_to_its_end():
+    """Nobody is handed out to a worker whose model takes no newcomers."""
+    scheduler = scheduler_of()
+    running = scheduler.submit([sentence(5)])
+    assert scheduler.take(0, [], joinable=False) == running
+    later = scheduler.submit([sentence(5)])
+    assert scheduler.take(0, running, joinable=False) == []
+    assert scheduler.take(0, [], joinable=False) == later
 
 
 def test_similar_lengths_are_joined():
     """A batch pads little."""
     scheduler = Scheduler(SchedulerLimits(batch_tokens=40), clock=lambda: 0.0)
     scheduler.submit([sentence(n) for n in (10, 40, 11, 39, 9)])
-    batch = scheduler.next_batch()
+    batch = scheduler.take(0, [])
     assert batch is not None
     assert sorted(t.length for t in batch) == [9, 10, 11]
 
@@ -73,7 +156,7 @@ def test_cancelled_sentences_are_dropped():
     scheduler = Scheduler(SchedulerLimits(), clock=lambda: 0.0)
     first, second = scheduler.submit([sentence(3), sentence(4)])
     first.future.cancel()
-    assert scheduler.next_batch() == [second]
+    assert scheduler.take(0, []) == [second]
 
 
 def test_failing_fails_every_waiter():
@@ -86,7 +169,7 @@ def test_failing_fails_every_waiter():
             ticket.future.result(0)
     with pytest.raises(EngineFailed, match="broken"):
         scheduler.submit([sentence(1)])
-    assert scheduler.next_batch() is None
+    assert scheduler.take(0, []) is None
 
 
 def test_equal_sentences_leave_in_order_of_arrival():
@@ -94,7 +177,7 @@ def test_equal_sentences_leave_in_order_of_arrival():
     scheduler = scheduler_of(batch_rows=2)
     tickets = [scheduler.submit([sentence(5)])[0] for _ in range(5)]
     scheduler.close()
-    served = [ticket for batch in iter(scheduler.next_batch, None) for ticket in batch]
+    served = [ticket for batch in iter(lambda: scheduler.take(0, []), None) for ticket in batch]
     assert list(map(id, served)) == list(map(id, tickets))
 
 
@@ -149,10 +232,10 @@ def test_the_time_to_come_back_follows_the_measured_speed():
         return refused.value.retry_after
 
     assert retry_after() == pytest.approx(100.0)
-    for _ in range(100):
+    for _ in range(1000):
         scheduler.report_speed(tokens=10_000, seconds=1.0)
     assert retry_after() == pytest.approx(10.0, rel=0.01)
-    for _ in range(100):
+    for _ in range(1000):
         scheduler.report_speed(tokens=10**9, seconds=0.0)
     assert retry_after() == 1.0
 
@@ -172,7 +255,7 @@ def test_closing_drains_the_queue_and_then_says_none():
     scheduler = scheduler_of(batch_rows=1)
     scheduler.submit([sentence(3), sentence(4)])
     assert lengths_of_batches(scheduler) == [[3], [4]]
-    assert scheduler.next_batch() is None
+    assert scheduler.take(0, []) is None
 
 
 def test_a_closed_scheduler_takes_nothing():
@@ -199,7 +282,7 @@ def test_failing_leaves_cancelled_sentences_cancelled():
 def asking_worker(scheduler):
     """Asks for a batch in another thread; the answer comes in the future."""
     answer = Future()
-    thread = threading.Thread(target=lambda: answer.set_result(scheduler.next_batch()))
+    thread = threading.Thread(target=lambda: answer.set_result(scheduler.take(0, [])))
     thread.daemon = True
     thread.start()
     return answer
@@ -228,7 +311,7 @@ def test_many_threads_share_one_queue():
     submitted, served = [], []
 
     def work():
-        for batch in iter(scheduler.next_batch, None):
+        for batch in iter(lambda: scheduler.take(0, []), None):
             served.extend(map(id, batch))
             for ticket in batch:
                 ticket.future.set_result(Decoded((), 0.0, 0.0))

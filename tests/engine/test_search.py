@@ -8,23 +8,23 @@ from hypothesis import strategies as st
 
 from service.engine.request import DecodingOptions, FinishReason
 from service.engine.search import (
+    BeamSearch,
+    GreedySearch,
     SearchInput,
-    beam_search,
-    greedy_search,
     hypothesis,
     length_penalty,
+    open_search,
     search,
 )
+from tests.decoding import decode, inputs_of, run_schedule
 from tests.fakes import BOS, EOS, EchoModel, TableModel
 
 SOURCES = [(4, 9, 3), (5, 3), (4, 8, 8, 8, 3), (5, 10, 3)]
 
 
-def run(model, sources, options, strategy=search):
+def run(model, sources, options, kind=open_search):
     """Hypotheses of each source, in order."""
-    inputs = [SearchInput(source, options) for source in sources]
-    found = dict(strategy(model, inputs, BOS, EOS, lambda _: False))
-    return [found[i] for i in range(len(sources))]
+    return decode(model, inputs_of(sources, options), (BOS, EOS), kind)
 
 
 @settings(max_examples=40, deadline=None)
@@ -50,8 +50,8 @@ def test_greedy_takes_the_likeliest_piece_at_each_step(seed):
 def test_beam_one_equals_greedy(seed):
     """A beam of one hypothesis is greedy search."""
     model, options = TableModel(7, seed), DecodingOptions(max_target_length=6)
-    greedy = run(model, SOURCES, options, greedy_search)
-    beam = run(model, SOURCES, options, beam_search)
+    greedy = run(model, SOURCES, options, GreedySearch)
+    beam = run(model, SOURCES, options, BeamSearch)
     for (a,), (b,) in zip(greedy, beam, strict=True):
         assert a.ids == b.ids
         assert a.finish_reason == b.finish_reason
@@ -151,35 +151,53 @@ def test_finished_rows_leave_the_batch():
     assert model.rows_seen == [4, 3, 1, 1]
 
 
-def test_abandoned_sentences_give_their_rows_back():
-    """A sentence that nobody waits for is dropped without a result."""
-    model = EchoModel(vocabulary_size=16)
-    inputs = [SearchInput((4, 9, 9, 9, 3), DecodingOptions(2))] * 3
-    found = list(beam_search(model, inputs, BOS, EOS, lambda i: i == 1))
-    assert [index for index, _ in found] == [0, 2]
-    assert model.rows_seen[:2] == [6, 4]
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([1, 2, 4]),
+    st.lists(st.integers(0, 3), max_size=12),
+    st.lists(st.sampled_from(SOURCES), min_size=1, max_size=8),
+)
+def test_who_joins_later_finds_the_same(seed, beam_size, joins, sources):
+    """Whatever the schedule: each sentence has the hypotheses that it would have alone."""
+    model, options = TableModel(9, seed), DecodingOptions(beam_size, beam_size, 1.0, 8)
+    found = run_schedule(model, inputs_of(sources, options), (BOS, EOS), joins)
+    assert found == [run(model, [source], options)[0] for source in sources]
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
-def test_a_sentence_abandoned_halfway_is_dropped(beam_size):
-    """Its rows are gone at the next step, and the others are not disturbed."""
+def test_a_sentence_dropped_halfway_disturbs_nobody(beam_size):
+    """Its rows are gone at the next step, and it has no result."""
     model = EchoModel(vocabulary_size=16)
-    inputs = [
-        SearchInput(s, DecodingOptions(beam_size)) for s in ((4, 9, 9, 9, 3), (4, 8, 8, 8, 3))
-    ]
-    results = search(model, inputs, BOS, EOS, lambda i: i == 0 and len(model.rows_seen) == 2)
-    [(index, found)] = results
-    assert (index, found[0].ids) == (1, (8, 8, 8))
-    assert model.rows_seen[:3] == [2 * beam_size, 2 * beam_size, beam_size]
+    running = open_search(model, beam_size, BOS, EOS)
+    options = DecodingOptions(beam_size)
+    sources = ((4, 9, 9, 9, 3), (4, 8, 8, 8, 3), (4, 10, 10, 10, 3))
+    running.join(list(enumerate(inputs_of(sources, options))))
+    running.step()
+    running.drop(lambda index: index == 0)
+    found = {}
+    while running.keys:
+        found.update(running.step())
+    assert {index: best[0].ids for index, best in found.items()} == {1: (8,) * 3, 2: (10,) * 3}
+    assert model.rows_seen[:2] == [3 * beam_size, 2 * beam_size]
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
-def test_search_ends_when_nobody_waits(beam_size):
-    """There is no second step for a batch of abandoned sentences."""
+def test_a_search_whose_sentences_are_all_dropped_can_begin_again(beam_size):
+    """Nothing is left of them."""
     model = EchoModel(vocabulary_size=16)
-    inputs = [SearchInput((4, 9, 9, 9, 3), DecodingOptions(beam_size))] * 2
-    assert list(search(model, inputs, BOS, EOS, lambda _: True)) == []
-    assert len(model.rows_seen) == 1
+    running = open_search(model, beam_size, BOS, EOS)
+    inputs = inputs_of([(4, 9, 9, 3)], DecodingOptions(beam_size))
+    running.join(list(enumerate(inputs)))
+    running.step()
+    running.drop(lambda _: True)
+    assert not running.keys
+    running.join([("again", inputs[0])])
+    found = []
+    while running.keys:
+        found += running.step()
+    [(key, hypotheses)] = found
+    assert (key, hypotheses[0].ids) == ("again", (9, 9))
 
 
 def test_length_limit_is_told():

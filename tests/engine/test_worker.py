@@ -64,18 +64,16 @@ def test_a_dying_worker_fails_all_that_wait():
 
 
 def test_a_cancelled_sentence_frees_its_row():
-    """The rows of a caller that has gone are out of the batch within two steps."""
+    """The rows of a caller that has gone are out of the batch at the next step."""
     gate = Gate()
-    model = EchoModel(before_step=gate)
+    model = EchoModel(before_step=lambda step: gate(step) if step == 2 else None)
     engine = make_engine(model)
-    engine.submit([SENTENCE])  # occupies the worker until the others wait together
+    stays, leaves = engine.submit([LONG, LONG])
     assert gate.reached.wait(10)
-    stays, leaves = engine.submit([SENTENCE, SENTENCE])
-    gate.reached.clear()
     leaves.future.cancel()
     gate.opened.set()
-    assert stays.future.result(10).hypotheses[0].ids == (20, 21, 22)
-    assert model.rows_seen.count(2) <= 2
+    assert stays.future.result(10).hypotheses[0].ids == (20,) * 9
+    assert model.rows_seen[:4] == [2, 2, 2, 1]
     engine.close()
 
 
@@ -148,3 +146,72 @@ def test_a_result_for_nobody_is_counted():
     engine.close()
     labels = {"model": "fake", "reason": "cancelled"}
     assert metrics.registry.get_sample_value("seq2serve_finished_sentences_total", labels) == 1
+
+
+def test_newcomers_join_between_two_steps():
+    """A sentence that comes later does not wait for those that run, and overtakes a longer one."""
+    gate = Gate()
+    model = EchoModel(before_step=lambda step: gate(step) if step == 1 else None)
+    engine = make_engine(model)
+    (long,) = engine.submit([LONG])
+    assert gate.reached.wait(10)
+    (short,) = engine.submit([SENTENCE])
+    gate.opened.set()
+    assert short.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert long.future.result(10).hypotheses[0].ids == (20,) * 9
+    assert model.rows_seen[:3] == [1, 1, 2]
+    engine.close()
+
+
+def test_greedy_and_beams_run_side_by_side():
+    """Sentences of different beam sizes take turns, step by step."""
+    gate = Gate()
+    model = EchoModel(before_step=lambda step: gate(step) if step == 1 else None)
+    engine = make_engine(model)
+    (greedy,) = engine.submit([LONG])
+    assert gate.reached.wait(10)
+    (beam,) = engine.submit([SearchInput(LONG.source, DecodingOptions(3))])
+    gate.opened.set()
+    for ticket in (greedy, beam):
+        assert ticket.future.result(10).hypotheses[0].ids == (20,) * 9
+    assert model.rows_seen[:6] == [1, 1, 1, 3, 1, 3]
+    engine.close()
+
+
+def test_a_failing_search_leaves_the_other_alone():
+    """Beams fail, greedy sentences of the same worker go on."""
+    gate = Gate()
+
+    def fail_with_beams(step):
+        if step == 1:
+            gate(step)
+        if step == 3 and not failed:
+            failed.append(step)
+            raise RuntimeError("out of luck")
+
+    failed: list[int] = []
+    engine = make_engine(EchoModel(before_step=fail_with_beams))
+    (greedy,) = engine.submit([LONG])
+    assert gate.reached.wait(10)
+    (beam,) = engine.submit([SearchInput(LONG.source, DecodingOptions(3))])
+    gate.opened.set()
+    with pytest.raises(EngineFailed, match="decoding failed"):
+        beam.future.result(10)
+    assert greedy.future.result(10).hypotheses[0].ids == (20,) * 9
+    engine.close()
+
+
+def test_a_model_whose_states_cannot_be_joined_takes_turns():
+    """Newcomers wait until what runs is finished."""
+    gate = Gate()
+    model = EchoModel(before_step=lambda step: gate(step) if step == 1 else None)
+    model.joinable = False
+    engine = make_engine(model)
+    (long,) = engine.submit([LONG])
+    assert gate.reached.wait(10)
+    (short,) = engine.submit([SENTENCE])
+    gate.opened.set()
+    assert short.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert long.future.done()
+    assert set(model.rows_seen) == {1}
+    engine.close()

@@ -1,6 +1,7 @@
 """The fused graphs with caches compute what the plain graphs compute, for every kind of search."""
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from service.engine.bundle import Bundle, VocabularySpec
 from service.engine.cached_model import GROW_BY, CachedModel
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from tests import decoding
 from tests.fakes import BOS, EOS, PAD, make_manifest
 
 VOCABULARY = 60
@@ -65,9 +66,12 @@ def both(request, tmp_path_factory):
 
 def decode(model, sources, beam_size, length):
     """Hypotheses of every source, in order."""
-    options = DecodingOptions(beam_size, beam_size, 0.6, length)
-    found = dict(search(model, [SearchInput(s, options) for s in sources], BOS, EOS))
-    return [found[i] for i in range(len(sources))]
+    return decoding.decode(model, inputs_of(sources, beam_size, length), (BOS, EOS))
+
+
+def inputs_of(sources, beam_size, length):
+    """All hypotheses of every beam."""
+    return decoding.inputs_of(sources, DecodingOptions(beam_size, beam_size, 0.6, length))
 
 
 def assert_alike(expected, found):
@@ -93,6 +97,22 @@ def test_neighbours_change_nothing(both, beam_size):
     fused = both[1]
     together = decode(fused, SOURCES, beam_size, 12)
     assert_alike([decode(fused, [s], beam_size, 12)[0] for s in SOURCES], together)
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 4, 8])
+def test_who_joins_and_leaves_when_changes_nothing(both, beam_size):
+    """Sentences join at random steps, while others leave: the reference's hypotheses."""
+    plain, fused, *_ = both
+    rng = random.Random(beam_size)
+    sources = [
+        [5, *rng.choices(range(10, VOCABULARY), k=rng.randint(0, 12)), EOS] for _ in "123456789"
+    ]
+    length = GROW_BY + 3
+    expected = [decode(plain, [s], beam_size, length)[0] for s in sources]
+    for _ in range(3):
+        joins = [rng.choice([0, 0, 0, 1, 2]) for _ in range(40)]
+        inputs = inputs_of(sources, beam_size, length)
+        assert_alike(expected, decoding.run_schedule(fused, inputs, (BOS, EOS), joins))
 
 
 def test_every_log_probability_is_the_same(both):

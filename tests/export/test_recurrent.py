@@ -169,13 +169,14 @@ def test_attention_is_the_papers_formula(score):
     torch.manual_seed(0)
     attention, query = Attention(4, score), torch.randn(1, 4)
     values = torch.randn(1, 5, 4)
-    w, u, v = attention.query.weight, attention.key, attention.energy.weight[0]
     formula = {
-        "additive": lambda h: v @ torch.tanh(w @ query[0] + u(h)),
-        "general": lambda h: h @ w @ query[0],
-        "dot": lambda h: h @ query[0],
+        "additive": lambda h: attention.energy(
+            torch.tanh(attention.query.weight @ query[0] + attention.key(h))
+        ),
+        "general": lambda h: (h @ attention.query.weight @ query[0])[None],
+        "dot": lambda h: (h @ query[0])[None],
     }[score]
-    weights = torch.stack([formula(h) for h in values[0]]).softmax(0)
+    weights = torch.cat([formula(h) for h in values[0]]).softmax(0)
     mask = torch.ones(1, 5, dtype=torch.bool)
     context, found = attention(query, attention.keys(values), values, mask)
     torch.testing.assert_close(found[0], weights)

@@ -16,7 +16,8 @@ from model_export.torch_model import TorchModel
 from service.engine.bundle import Bundle, VocabularySpec
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions, FinishReason
-from service.engine.search import SearchInput, beam_search, greedy_search, search
+from service.engine.search import BeamSearch, GreedySearch, SearchInput, open_search, search
+from tests import decoding
 from tests.export.recurrent import (
     BOS,
     EOS,
@@ -73,12 +74,10 @@ def exported(request, tmp_path_factory):
     return Exported(module, Bundle(path, manifest))
 
 
-def decode(model, beam_size, strategy=search, n_best=None):
+def decode(model, beam_size, kind=open_search, n_best=None):
     """Hypotheses of every source, in order, decoded in one padded batch."""
     options = DecodingOptions(beam_size, n_best or beam_size, max_target_length=12)
-    inputs = [SearchInput(source, options) for source in SOURCES]
-    found = dict(strategy(model, inputs, BOS, EOS, lambda _: False))
-    return [found[i] for i in range(len(SOURCES))]
+    return decoding.decode(model, decoding.inputs_of(SOURCES, options), (BOS, EOS), kind)
 
 
 def assert_alike(expected, found):
@@ -156,10 +155,22 @@ def test_a_batch_of_n_is_n_batches_of_one(exported, beam_size):
 
 
 @every_export
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_who_joins_later_finds_the_same(exported, beam_size):
+    """Sentences that join at any step, while others leave, change nothing."""
+    options = DecodingOptions(beam_size, beam_size, max_target_length=12)
+    inputs = decoding.inputs_of(SOURCES, options)
+    expected = decode(exported.onnx, beam_size)
+    for joins in ([1] * len(SOURCES), [1, 0, 0, 2, 0, 1, 1], [2, 0, 0, 0, 0, 0, 0, 1, 1]):
+        found = decoding.run_schedule(exported.onnx, inputs, (BOS, EOS), joins)
+        assert_alike(expected, found)
+
+
+@every_export
 def test_beam_one_is_greedy(exported):
     """The law of search holds for these models too."""
-    greedy = decode(exported.onnx, 1, greedy_search)
-    assert_alike(greedy, decode(exported.onnx, 1, beam_search))
+    greedy = decode(exported.onnx, 1, GreedySearch)
+    assert_alike(greedy, decode(exported.onnx, 1, BeamSearch))
 
 
 @pytest.mark.parametrize(

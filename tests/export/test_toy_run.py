@@ -31,10 +31,11 @@ from service.engine.engine import Engine
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import SchedulerLimits
-from service.engine.search import SearchInput, beam_search, greedy_search, search
+from service.engine.search import BeamSearch, GreedySearch, open_search
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from tests import decoding
 from tests.export.toy import reverse
 
 TOLERANCE = 1e-4
@@ -68,11 +69,9 @@ def held_out_sources(trained, language="ko", count=12):
     return [trained.run.vocabulary.encode_source(t, language) for t in trained.toy.held_out[:count]]
 
 
-def decode(model, sources, options, strategy=search):
+def decode(model, sources, options, kind=open_search):
     """Hypotheses of each source, in order."""
-    inputs = [SearchInput(source, options) for source in sources]
-    found = dict(strategy(model, inputs, 2, 3, lambda _: False))
-    return [found[i] for i in range(len(sources))]
+    return decoding.decode(model, decoding.inputs_of(sources, options), (2, 3), kind)
 
 
 def assert_alike(expected, found):
@@ -167,8 +166,8 @@ def test_padding_changes_nothing(trained):
 def test_beam_one_is_greedy(trained):
     """The law of search holds for the real model too."""
     sources, options = held_out_sources(trained), DecodingOptions(max_target_length=12)
-    greedy = decode(trained.onnx, sources, options, greedy_search)
-    assert_alike(greedy, decode(trained.onnx, sources, options, beam_search))
+    greedy = decode(trained.onnx, sources, options, GreedySearch)
+    assert_alike(greedy, decode(trained.onnx, sources, options, BeamSearch))
 
 
 def test_onnx_is_pytorch_step_by_step(trained):
