@@ -11,6 +11,8 @@ WEIGHTS ?= weights/$(NAME)
 BUNDLE  ?= models/$(NAME)
 # A bundle that a new run begins with; none if empty.
 START_FROM ?=
+# Anything here makes a benchmark a smoke check of a minute, which leaves docs/ alone.
+QUICK ?=
 # For the tests of the web page.
 CHROMIUM    ?= chromium
 AXE_VERSION := 4.14.1
@@ -28,12 +30,13 @@ PIP  := $(BIN)/python -m pip install -qq --constraint constraints.txt
 # The tools that check manifests need versions of their own.
 DEPLOY := .venv-deploy
 # Peers of the benchmarks stay out of ours.
-BENCH := .venv-bench
+BENCH   := .venv-bench
+BENCHED  = --weights $(WEIGHTS) --bundle $(BUNDLE) $(if $(QUICK),--quick)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export \
-  quantize verify evaluate compare bench openapi clean
+  quantize verify evaluate compare bench bench-engine bench-serving bench-scaling openapi clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,15 +136,24 @@ compare: $(VENV)/dev ## Compare the shipped models by source length; writes docs
 	  --pairs $(CORPORA)/dev
 
 $(BENCH)/ready: pyproject.toml constraints.txt
-	@echo "Installing the service and its peers into $(BENCH)"
+	@echo "Installing the service, the exporter and their peers into $(BENCH)"
 	@test -x $(BENCH)/bin/pip || $(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt torch
 	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt --build-constraint constraints.txt \
-	  --editable . --group bench
+	  --editable '.[export]' --group bench
 	@touch $@
 
-bench: $(BENCH)/ready ## Measure the engine against CTranslate2 on the same weights
-	$(BENCH)/bin/python -m benchmarks.engine $(WEIGHTS) $(BUNDLE) $(CORPORA)/dev/authored.en-ko.tsv
+bench: bench-engine bench-serving bench-scaling ## Run all benchmarks; writes docs/benchmarks.md; QUICK=1 for a smoke check
+
+bench-engine: $(BENCH)/ready ## Measure the engine against CTranslate2 and PyTorch on the same weights
+	$(BENCH)/bin/python -m benchmarks engine $(BENCHED)
+
+bench-serving: $(BENCH)/ready ## Measure the service over HTTP against applications around CTranslate2
+	$(BENCH)/bin/python -m benchmarks serving $(BENCHED)
+
+bench-scaling: $(BENCH)/ready ## Measure what length, batch, text and beam cost, and memory over time
+	$(BENCH)/bin/python -m benchmarks scaling $(BENCHED)
 
 openapi: $(VENV)/base ## Write docs/openapi.json
 	$(BIN)/seq2serve openapi > docs/openapi.json

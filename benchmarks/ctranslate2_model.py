@@ -1,13 +1,15 @@
 """Our Transformer's weights as a CTranslate2 model, so that both engines run the same network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import ctranslate2
 import numpy as np
 import onnx
 from ctranslate2.specs import common_spec, transformer_spec
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from model_export.recipe import TransformerRecipe
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -31,19 +33,21 @@ def positions(length: int, width: int) -> NDArray[np.float32]:
 
 
 def convert(
-    weights: Weights, heads: int, layers: tuple[int, int], pieces: list[str], to: Path
+    weights: Weights, architecture: TransformerRecipe, pieces: Sequence[str], to: Path
 ) -> None:
-    """Writes a CTranslate2 model directory (float32) of a pre-norm Transformer."""
+    """Writes a CTranslate2 model directory, float32; other types are made of it as it is opened."""
     table = weights["output.weight"]
-    width = table.shape[1]
-    spec = transformer_spec.TransformerSpec.from_config(layers, heads, pre_norm=True)
+    width, pre = table.shape[1], architecture.norm_placement == "pre"
+    layers = architecture.encoder_layers, architecture.decoder_layers
+    spec = transformer_spec.TransformerSpec.from_config(layers, architecture.heads, pre_norm=pre)
     for side, count in (("encoder", layers[0]), ("decoder", layers[1])):
         part = getattr(spec, side)
         embeddings = part.embeddings[0] if side == "encoder" else part.embeddings
         embeddings.weight = table
         part.scale_embeddings = True
         part.position_encodings.encodings = positions(512, width)
-        _norm(part.layer_norm, weights, f"{side}_norm")
+        if pre:  # a post-norm stack ends with a norm anyway
+            _norm(part.layer_norm, weights, f"{side}_norm")
         for i in range(count):
             layer, name = part.layer[i], f"{side}.{i}"
             _attention(layer.self_attention, weights, f"{name}.self_attention", split=False)
@@ -53,8 +57,8 @@ def convert(
             _linear(layer.ffn.linear_0, weights, f"{name}.feed_forward.inner")
             _linear(layer.ffn.linear_1, weights, f"{name}.feed_forward.outer")
     spec.decoder.projection.weight = table
-    spec.register_source_vocabulary(pieces)
-    spec.register_target_vocabulary(pieces)
+    spec.register_source_vocabulary(list(pieces))
+    spec.register_target_vocabulary(list(pieces))
     spec.config.bos_token, spec.config.eos_token = pieces[2], pieces[3]
     spec.config.unk_token = pieces[1]
     spec.config.decoder_start_token = pieces[2]
@@ -82,10 +86,3 @@ def _attention(spec: object, weights: Weights, name: str, split: bool) -> None:
         linear.weight, linear.bias = packed[start:end], bias[start:end]
     _linear(spec.linear[-1], weights, f"{name}.output")  # type: ignore[attr-defined]
     _norm(spec.layer_norm, weights, f"{name}_norm.norm")  # type: ignore[attr-defined]
-
-
-def open_translator(path: Path, compute_type: str, threads: int) -> ctranslate2.Translator:
-    """One worker with so many threads, on the CPU."""
-    return ctranslate2.Translator(
-        str(path), compute_type=compute_type, inter_threads=1, intra_threads=threads
-    )

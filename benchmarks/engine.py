@@ -1,114 +1,265 @@
-"""Our engine against CTranslate2 on the same weights: tokens a second, and the ratio.
+"""Our engine against CTranslate2 on the same weights, and PyTorch for scale.
 
-    python -m benchmarks.engine weights/en-ko-transformer models/en-ko-transformer PAIRS.tsv
-
-One thread each, interleaved in one process, medians of several rounds; both decode real sentences
-to their natural end. CT2_FORCE_CPU_ISA chooses CTranslate2's instructions; AVX512 is its best
-where the processor has it.
+Forced lengths compare the price of a step: every sentence has the same source length and gets the
+same number of pieces. Natural lengths are real sentences to their end.
 """
 
-import os
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
+import numpy as np
+import torch
+from tqdm import tqdm
 
-from benchmarks.ctranslate2_model import convert, open_translator, read_weights
+from benchmarks import engine_page
+from benchmarks.ctranslate2_model import convert, read_weights
+from benchmarks.decoders import Decoder, SearchDecoder, Work, our_decoder, python_share
+from benchmarks.engine_page import Agreement, Cell, Report
+from benchmarks.interleave import FULL, QUICK, Rounds, speeds
+from benchmarks.machine import this_machine
+from benchmarks.peers import Peer, PeerProcess, default_isa
+from benchmarks.plan import Plan
+from benchmarks.sentences import read_sentences
+from benchmarks.shapes import Measured, describe, shipped, standard
+from model_export.torch_model import TorchModel
 from service.engine.bundle import load_bundle
-from service.engine.model_loader import open_model
-from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
-from service.engine.vocabulary import load_vocabulary
+from service.engine.vocabulary import Vocabulary, load_vocabulary
+from service.settings import available_cores
 
-ROUNDS = 7
-LONGEST = 60
-BATCHES = (1, 8, 32, 64)
-BEAMS = (1, 4)
-
-Sources = list[list[int]]
-Decode = Callable[[Sources, int], int]
-"""Decodes a batch with a beam size -> target tokens, eos included."""
+SOURCE_LENGTH, STEPS, LONGEST = 25, 30, 60
+TYPES = ("int8", "float32")
+CALIBRATION = 16
 
 
-def ours(path: Path) -> Decode:
-    """A bundle of ours."""
-    bundle = load_bundle(path)
-    model, special = open_model(bundle), bundle.manifest.vocabulary
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much is measured."""
 
-    def decode(sources: Sources, beam_size: int) -> int:
-        options = DecodingOptions(beam_size, 1, 1.0, LONGEST)
-        inputs = [SearchInput(source, options) for source in sources]
-        found = search(model, inputs, special.bos_id, special.eos_id)
-        return sum(len(hypotheses[0].ids) + 1 for _, hypotheses in found)
+    decoder_layers: tuple[int, ...]
+    """Of the standard shapes."""
+    batches: tuple[int, ...]
+    beams: tuple[int, ...]
+    rounds: Rounds
+    agreement: int
+    """Sentences whose tokens are compared."""
 
-    return decode
+    @classmethod
+    def of(cls, quick: bool) -> "Scope":
+        """A quick run leaves the larger shape and the larger batches out."""
+        if quick:
+            return cls((2,), (1, 8), (1, 4), QUICK, 16)
+        return cls((2, 6), (1, 8, 32, 64), (1, 4), FULL, 128)
 
 
-def theirs(path: Path, compute_type: str, pieces: list[str]) -> Decode:
-    """A CTranslate2 model directory."""
-    translator = open_translator(path, compute_type, threads=1)
+class Bench:
+    """The models, opened in both engines; measures one table after the other."""
 
-    def decode(sources: Sources, beam_size: int) -> int:
-        results = translator.translate_batch(
-            [[pieces[i] for i in source] for source in sources],
-            beam_size=beam_size,
-            max_decoding_length=LONGEST,
-            length_penalty=1.0 if beam_size > 1 else 0.0,
+    def __init__(self, models: list[Measured], folder: Path, scope: Scope, stack: ExitStack):
+        self.models, self.scope = models, scope
+        self.cores = available_cores()
+        self.vocabularies = {m.name: load_vocabulary(load_bundle(m.int8)) for m in models}
+        self.converted = {m.name: folder / f"{m.name}-ctranslate2" for m in models}
+        for m in models:
+            convert(
+                read_weights(m.float32),
+                m.architecture,
+                _pieces(self.vocabularies[m.name]),
+                self.converted[m.name],
+            )
+        self.default_isa = default_isa(self.converted[models[0].name])
+        isas = [None, *_forced_isas(self.default_isa)]
+        self.processes = [PeerProcess(isa) for isa in isas]
+        for process in self.processes:
+            stack.callback(process.close)
+        self.best = self.processes[0]
+        self.bar = stack.enter_context(tqdm(desc="engine", total=self.figures, unit="figure"))
+
+    @property
+    def figures(self) -> int:
+        """Cells of all tables."""
+        some, batches = len(self.models[:2]), len(self.scope.batches)
+        forced = len(self.models) * len(self.scope.beams) * batches * (1 + (self.cores > 1))
+        natural = len(self.scope.beams) * batches
+        few = some * len(self.scope.batches[:3])
+        return forced + natural + few * (2 + len(self.scope.beams)) + len(self.models)
+
+    def instruction_sets(self) -> list[Cell]:
+        """CTranslate2 with each; the faster is what we are compared with from then on."""
+        cells = []
+        for m in self.models[:2]:
+            decoders = {
+                f"{self.isa(process)} {kind}": process.decoder(self.peer(m, kind))
+                for process in self.processes
+                for kind in TYPES
+            }
+            self.warm_up(m, decoders)
+            works = [self.forced(m, size, 1) for size in self.scope.batches[:3]]
+            cells += [self.cell(m, decoders, work) for work in works]
+        self.best = max(self.processes, key=lambda p: engine_page.overall(cells, self.isa(p)))
+        return cells
+
+    def forced_lengths(self, threads: int) -> list[Cell]:
+        """Every model, beam and batch; float32 with a beam is slow and tells nothing more."""
+        cells = []
+        for m in self.models:
+            for beam_size in self.scope.beams:
+                types = TYPES if beam_size == 1 else TYPES[:1]
+                decoders = self.decoders(m, types, threads)
+                for size in self.scope.batches:
+                    work = self.forced(m, size, beam_size, threads)
+                    cells.append(self.cell(m, decoders, work))
+        return cells
+
+    def natural_lengths(self, threads: int) -> list[Cell]:
+        """The shipped model on real sentences."""
+        m = self.models[0]
+        decoders = self.decoders(m, TYPES, threads)
+        return [
+            self.cell(m, decoders, self.natural(m, size, beam_size, threads))
+            for beam_size in self.scope.beams
+            for size in self.scope.batches
+        ]
+
+    def pytorch(self) -> list[Cell]:
+        """Plain greedy decoding with a cache, float32, one thread."""
+        torch.set_num_threads(1)
+        cells = []
+        for m in self.models[:2]:
+            special = load_bundle(m.float32).manifest.vocabulary
+            decoders = {
+                "PyTorch": SearchDecoder(TorchModel(m.module, special.pad_id), special),
+                "int8": our_decoder(m.int8),
+                "float32": our_decoder(m.float32),
+            }
+            self.warm_up(m, decoders)
+            works = [self.forced(m, size, 1) for size in self.scope.batches[:3]]
+            cells += [self.cell(m, decoders, work) for work in works]
+        return cells
+
+    def python_shares(self) -> list[Cell]:
+        """What part of our decoding time is not spent inside ONNX Runtime."""
+        cells = []
+        for m in self.models[:2]:
+            decode = our_decoder(m.int8)
+            for beam_size in self.scope.beams:
+                for size in self.scope.batches[:3]:
+                    work = self.forced(m, size, beam_size)
+                    decode(work)
+                    shares = [python_share(decode, work) for _ in range(self.scope.rounds.most)]
+                    cells.append(Cell(m.name, beam_size, size, {"share": float(np.median(shares))}))
+                    self.bar.update()
+        return cells
+
+    def agreements(self) -> list[Agreement]:
+        """Greedy tokens of both engines in float32, to the end of the sentence."""
+        found = []
+        for m in self.models:
+            ours, theirs = our_decoder(m.float32), self.best.decoder(self.peer(m, "float32"))
+            pairs: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+            for work in self.batches_of(m, self.scope.agreement, 32):
+                pairs += zip(ours(work).ids, theirs(work).ids, strict=True)
+            found.append(engine_page.agreement(m.name, pairs))
+            self.bar.update()
+        return found
+
+    def decoders(self, m: Measured, types: tuple[str, ...], threads: int) -> dict[str, Decoder]:
+        """Ours and theirs by name. With several threads theirs has two ways to use them."""
+        decoders: dict[str, Decoder] = {}
+        for kind in types:
+            path = m.int8 if kind == "int8" else m.float32
+            decoders[kind] = our_decoder(path, threads)
+            decoders[f"CTranslate2 {kind}"] = self.best.decoder(self.peer(m, kind, threads))
+            if threads > 1:
+                peer = self.peer(m, kind, intra_threads=threads)
+                decoders[f"CTranslate2 {kind}, intra"] = self.best.decoder(peer)
+        self.warm_up(m, decoders)
+        return decoders
+
+    def warm_up(self, m: Measured, decoders: Mapping[str, Decoder]) -> None:
+        """The first run opens a model over there, and takes memory everywhere."""
+        for decode in decoders.values():
+            decode(self.forced(m, 1, 1))
+
+    def peer(self, m: Measured, kind: str, inter_threads: int = 1, intra_threads: int = 1) -> Peer:
+        """CTranslate2's form of a model."""
+        return Peer(self.converted[m.name], kind, inter_threads, intra_threads)
+
+    def cell(self, m: Measured, decoders: Mapping[str, Decoder], work: Work) -> Cell:
+        """One line of a table."""
+        found = speeds(decoders, work, self.scope.rounds)
+        self.bar.update()
+        return Cell(m.name, work.beam_size, len(work.batches[0]), found)
+
+    def forced(self, m: Measured, size: int, beam_size: int, threads: int = 1) -> Work:
+        """Random sources of one length."""
+        vocabulary = self.vocabularies[m.name]
+        rng = np.random.default_rng(size)
+        shape = threads, size, SOURCE_LENGTH - 1
+        ids = rng.integers(vocabulary.eos_id + 300, len(vocabulary), shape).tolist()
+        batches = tuple(tuple((*row, vocabulary.eos_id) for row in batch) for batch in ids)
+        return Work(batches, beam_size, STEPS, forced=True)
+
+    def natural(self, m: Measured, size: int, beam_size: int, threads: int = 1) -> Work:
+        """Real sentences of mixed lengths."""
+        sources = list(self.sources(m))
+        batches = tuple(
+            tuple(sources[(i * size + j) % len(sources)] for j in range(size))
+            for i in range(threads)
         )
-        return sum(len(result.hypotheses[0]) + 1 for result in results)
+        return Work(batches, beam_size, LONGEST)
 
-    return decode
+    def batches_of(self, m: Measured, count: int, size: int) -> Iterator[Work]:
+        """Some sentences in batches, greedy."""
+        sources = list(self.sources(m))[:count]
+        for start in range(0, len(sources), size):
+            yield Work((tuple(sources[start : start + size]),), 1, STEPS)
+
+    def sources(self, m: Measured) -> Iterator[tuple[int, ...]]:
+        """The sentences of the benchmarks, English into Korean."""
+        for english, _ in read_sentences():
+            yield tuple(self.vocabularies[m.name].encode_source(english, "ko"))
+
+    def isa(self, process: PeerProcess) -> str:
+        """The instructions of a process by name."""
+        return process.isa or self.default_isa
 
 
-def measure(engines: dict[str, Decode], sources: Sources, beam_size: int) -> dict[str, float]:
-    """Median tokens a second of each engine; the rounds take turns."""
-    speeds: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(ROUNDS):
-        for name, decode in engines.items():
-            started = time.perf_counter()
-            tokens = decode(sources, beam_size)
-            speeds[name].append(tokens / (time.perf_counter() - started))
-    return {name: statistics.median(found) for name, found in speeds.items()}
+def _pieces(vocabulary: Vocabulary) -> list[str]:
+    return [vocabulary.source.id_to_piece(i) for i in range(len(vocabulary))]
 
 
-def main(float32: Path, int8: Path, pairs: Path) -> None:
-    """Prints a markdown table."""
-    bundle = load_bundle(float32)
-    vocabulary = load_vocabulary(bundle)
-    pieces = [vocabulary.source.id_to_piece(i) for i in range(len(vocabulary))]
-    target = bundle.manifest.directions[0].target
-    lines = pairs.read_text("utf-8").splitlines()
-    sources = [vocabulary.encode_source(line.split("\t")[0], target) for line in lines]
-    sources.sort(key=len)
-    middle = sources[len(sources) // 4 :]
-    with tempfile.TemporaryDirectory() as folder:
-        heads = next(spec.shape[1] for spec in bundle.manifest.state if len(spec.shape) == 4)
-        weights = read_weights(float32)
-        layers = tuple(
-            len({name.split(".")[1] for name in weights if name.startswith(f"{side}.")})
-            for side in ("encoder", "decoder")
+def _forced_isas(default: str) -> list[str]:
+    """AVX512 where the processor has it and it is not taken anyway."""
+    able = "avx512f" in this_machine().instructions
+    return ["AVX512"] if able and default != "AVX512" else []
+
+
+def run(plan: Plan) -> None:
+    """Measures everything and writes the page."""
+    scope = Scope.of(plan.quick)
+    texts = [(english, "ko") for english, _ in read_sentences()][:CALIBRATION]
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        models = [shipped(plan.weights, plan.bundle)]
+        tokenizer = plan.bundle / load_bundle(plan.bundle).manifest.vocabulary.source
+        layers = tqdm(scope.decoder_layers, desc="building standard shapes", unit="model")
+        models += [standard(count, tokenizer, texts, folder) for count in layers]
+        bench = Bench(models, folder, scope, stack)
+        isas = bench.instruction_sets()
+        report = Report(
+            models={m.name: describe(m) for m in models},
+            cores=bench.cores,
+            isas=tuple(bench.isa(process) for process in bench.processes),
+            isa=bench.isa(bench.best),
+            instruction_sets=isas,
+            one_thread=bench.forced_lengths(1),
+            all_cores=bench.forced_lengths(bench.cores) if bench.cores > 1 else [],
+            natural=bench.natural_lengths(1),
+            pytorch=bench.pytorch(),
+            shares=bench.python_shares(),
+            agreements=bench.agreements(),
         )
-        convert(weights, int(heads), (layers[0], layers[1]), pieces, Path(folder))
-        engines = {
-            "int8": ours(int8),
-            "CTranslate2 int8": theirs(Path(folder), "int8", pieces),
-            "float32": ours(float32),
-            "CTranslate2 float32": theirs(Path(folder), "float32", pieces),
-        }
-        print(f"| beam | batch | {' | '.join(engines)} | int8 ratio | float32 ratio |")
-        print("|---:|---:|" + "---:|" * (len(engines) + 2))
-        for beam_size in BEAMS:
-            for size in BATCHES:
-                found = measure(engines, middle[:size], beam_size)
-                speeds = list(found.values())
-                ratios = f"{speeds[0] / speeds[1]:.2f} | {speeds[2] / speeds[3]:.2f}"
-                cells = " | ".join(f"{speed:.0f}" for speed in speeds)
-                print(f"| {beam_size} | {size} | {cells} | {ratios} |", flush=True)
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    engine_page.write(report, plan)
