@@ -63,7 +63,10 @@ def train(
 
 @app.command()
 def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunFolder) -> None:
-    """Write the bundle: ONNX graphs of the averaged weights, tokenizer, manifest, model card."""
+    """Write the bundle: ONNX graphs of the averaged weights, tokenizer, manifest, model card.
+
+    Instead of a run, --run may be a float32 bundle, even the same: its graphs are written anew.
+    """
     from model_export.export import REFERENCE_SENTENCES, export_run, load_run
     from model_export.runs import choose_alignment, data_sets, load_data
 
@@ -74,7 +77,8 @@ def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunF
     sentences = [(a, second) for a, _ in some] + [(b, first) for _, b in some]
     trained = load_run(plan, run)
     typer.echo(choose_alignment(trained, dev))
-    manifest = export_run(trained, bundle, tuple(data_sets(plan, corpora)), sentences)
+    data = trained.data or tuple(data_sets(plan, corpora))
+    manifest = export_run(trained, bundle, data, sentences)
     size = sum(file.bytes for file in manifest.files.values())
     typer.echo(f"{bundle}: {manifest.parameters:,} parameters, {size / 1e6:.1f} MB")
 

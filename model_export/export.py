@@ -17,6 +17,7 @@ from model_export.recipe import Recipe
 from model_export.torch_model import TorchModel
 from service.engine.bundle import (
     FORMAT_VERSION,
+    MANIFEST,
     MODEL_CARD,
     DataSet,
     DecodingDefaults,
@@ -41,7 +42,7 @@ REFERENCE_LENGTH = 24
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder, read back: what was trained, and how far."""
+    """A run folder, or a bundle, read back: what was trained, and how far."""
 
     recipe: Recipe
     vocabulary: Vocabulary
@@ -49,20 +50,29 @@ class Run:
     updates: int
     target_tokens: int
     folder: Path
+    data: tuple[DataSet, ...] = ()
+    """What it was trained on, where the folder says so, as a bundle does."""
 
 
 def load_run(recipe: Recipe, folder: Path) -> Run:
-    """The mean of the run's last weights, rounded as the bundle will store them.
+    """The mean of a run's last weights, rounded as the bundle will store them; or the weights of
+    a float32 bundle, whose graphs are to be written anew.
 
-    Raises WeightsError when nothing has been trained yet.
+    Raises WeightsError when nothing has been trained yet, or BundleError.
     """
     vocabulary = Vocabulary(folder / TOKENIZER)
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
-    paths = checkpoint.newest(folder / "weights", recipe.training.average_last)
-    model.load_state_dict(checkpoint.average(paths))
+    if (folder / MANIFEST).exists():
+        checkpoint.load_into(model, bundle_weights(folder))
+        made = load_bundle(folder).manifest.provenance
+        updates, tokens, data = made.updates, made.target_tokens, made.data
+    else:
+        paths = checkpoint.newest(folder / "weights", recipe.training.average_last)
+        model.load_state_dict(checkpoint.average(paths))
+        saved = checkpoint.load(folder / "checkpoint.pt")
+        updates, tokens, data = saved["update"], saved["tokens"], ()
     round_weights(model)
-    saved = checkpoint.load(folder / "checkpoint.pt")
-    return Run(recipe, vocabulary, model.eval(), saved["update"], saved["tokens"], folder)
+    return Run(recipe, vocabulary, model.eval(), updates, tokens, folder, data)
 
 
 def bundle_weights(path: Path) -> checkpoint.Weights:

@@ -14,12 +14,14 @@ import onnxruntime
 from service.engine.bundle import Bundle, StateSpec
 from service.engine.model import Candidates, Ids, pad_rows
 from service.engine.onnx_model import OnnxModel
-from service.engine.row_buffer import Array, RowBuffer
+from service.engine.row_buffer import Array, RowBuffer, moves_of
 from service.engine.sessions import graph_faults, open_session
 from service.errors import BundleError
 
 GROW_BY = 32
 """Positions that a cache grows by; shapes that repeat let the runtime reuse its memory."""
+ENCODE_TOGETHER = 8
+"""Sources that the encoder reads at a time."""
 TRIM_BELOW = 0.75
 """Source tensors are packed again when the longest source needs less than this part of them."""
 
@@ -103,8 +105,9 @@ class CachedState:
         sentences = rows[:: self.beam_size] // self.beam_size
         self.source_lengths = self.source_lengths[sentences]
         tight = int(self.source_lengths.max())
+        moves = moves_of(sentences)
         for buffer in self.source.values():
-            buffer.move(sentences, buffer.length)
+            buffer.move(moves, buffer.length)
             if tight < TRIM_BELOW * buffer.length:
                 buffer.resize(tight, tight)
         self._move(rows)
@@ -138,8 +141,9 @@ class CachedState:
             self.bound = None
 
     def _move(self, rows: Ids) -> None:
+        moves = moves_of(rows)
         for buffer in self.caches.values():
-            buffer.move(rows, self.longest)
+            buffer.move(moves, self.longest)
 
 
 class CachedModel:
@@ -172,19 +176,31 @@ class CachedModel:
             raise BundleError(str(bundle.path), faults)
 
     def encode(self, sources: Sequence[Sequence[int]], beam_size: int = 1) -> CachedState:
-        """Pads the sources to [B, S] and runs the encoder; the caches are made for B * K rows."""
-        found = self._encoder.run(
-            [spec.name for spec in self._source], {"source_ids": pad_rows(sources, self._pad_id)}
-        )
+        """Pads the sources to [B, S]; the caches are made for B * K rows.
+
+        The encoder reads a few sources of similar length at a time: that pads little, and what
+        it works on stays near the processor.
+        """
+        lengths = np.array([len(source) for source in sources])
         source = {
-            spec.name: RowBuffer(array, spec.shape.index("S"))
-            for spec, array in zip(self._source, found, strict=True)
+            spec.name: RowBuffer(_zeros(spec, len(sources), int(lengths.max())), _ragged(spec))
+            for spec in self._source
         }
+        names = list(source)
+        order = np.argsort(lengths, kind="stable")
+        for start in range(0, len(order), ENCODE_TOGETHER):
+            group = order[start : start + ENCODE_TOGETHER]
+            ids = pad_rows([sources[i] for i in group], self._pad_id)
+            for name, array in zip(
+                names, self._encoder.run(names, {"source_ids": ids}), strict=True
+            ):
+                source[name].write(group, array)
         rows = len(sources) * beam_size
         caches = {
-            spec.name: RowBuffer(_room(spec, rows), spec.shape.index("M")) for spec in self._caches
+            spec.name: RowBuffer(_zeros(spec, rows, GROW_BY), _ragged(spec))
+            for spec in self._caches
         }
-        return CachedState(source, np.array([len(s) for s in sources]), caches, beam_size)
+        return CachedState(source, lengths, caches, beam_size)
 
     def step(self, ids: Ids, state: CachedState, k: int) -> tuple[Candidates, CachedState]:
         """One step; the candidates are valid until the next one."""
@@ -211,10 +227,15 @@ class CachedModel:
         }
 
 
-def _room(spec: StateSpec, rows: int) -> Array:
-    sizes = {"R": rows, "M": GROW_BY}
+def _zeros(spec: StateSpec, rows: int, length: int) -> Array:
+    sizes = {"R": rows, "S": length, "M": length}
     shape = [axis if isinstance(axis, int) else sizes[axis] for axis in spec.shape]
     return np.zeros(shape, dtype=spec.dtype)
+
+
+def _ragged(spec: StateSpec) -> int:
+    """The axis of positions."""
+    return next(i for i, axis in enumerate(spec.shape) if axis in ("S", "M"))
 
 
 def _shared(array: Array) -> onnxruntime.OrtValue:

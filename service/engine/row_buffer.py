@@ -1,11 +1,28 @@
 """Memory for tensors whose rows come, go and grow while a model runs over them."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.model import Ids
 
 Array = NDArray[np.generic]
+
+
+class Moves(NamedTuple):
+    """Rows that change places, and how many there are afterwards."""
+
+    to: Ids
+    come: Ids
+    """From where, all before anything moves."""
+    rows: int
+
+
+def moves_of(rows: Ids) -> Moves:
+    """Row i becomes the former row `rows[i]`; most stay where they are."""
+    to = np.flatnonzero(rows != np.arange(len(rows)))
+    return Moves(to, rows[to], len(rows))
 
 
 class RowBuffer:
@@ -30,12 +47,15 @@ class RowBuffer:
         """L, the positions that there is room for."""
         return int(self._memory.shape[self._axis])
 
-    def move(self, rows: Ids, length: int) -> None:
-        """Row i becomes the former row `rows[i]`, of whose positions the first `length` count."""
-        moved = np.flatnonzero(rows != np.arange(len(rows)))
-        if len(moved):
-            self._memory[self._at(moved, length)] = self._memory[self._at(rows[moved], length)]
-        self.rows = len(rows)
+    def write(self, rows: Ids, values: Array) -> None:
+        """Sets rows that are still zero; `values` may have fewer positions."""
+        self._memory[self._at(rows, values.shape[self._axis])] = values
+
+    def move(self, moves: Moves, length: int) -> None:
+        """Rearranges the rows, of whose positions the first `length` count."""
+        if len(moves.to):
+            self._memory[self._at(moves.to, length)] = self._memory[self._at(moves.come, length)]
+        self.rows = moves.rows
 
     def resize(self, length: int, used: int) -> None:
         """Makes room for `length` positions, of which the first `used` count."""

@@ -19,6 +19,8 @@ from service.engine.request import DecodingOptions, FinishReason, Hypothesis
 Key = TypeVar("Key", bound=Hashable)
 """What the owner of a search knows a sentence by."""
 
+SAID_GROWS_BY = 32
+
 Mask = NDArray[np.bool_]
 Finished = list[tuple[Key, tuple[Hypothesis, ...]]]
 """Sentences that are through, and their hypotheses, best first."""
@@ -69,7 +71,7 @@ def open_search(model: StepModel[Any], beam_size: int, bos_id: int, eos_id: int)
 
 
 class Search(ABC, Generic[Key]):
-    """Sentences being decoded, one column of rows each; a subclass chooses what to say next."""
+    """Sentences being decoded side by side; a subclass chooses what each says next."""
 
     def __init__(self, model: StepModel[Any], beam_size: int, bos_id: int, eos_id: int) -> None:
         self.model = model
@@ -77,22 +79,31 @@ class Search(ABC, Generic[Key]):
         self.bos_id, self.eos_id = bos_id, eos_id
         self.keys: list[Key] = []  # [B]
         self.options: list[DecodingOptions] = []  # [B]
-        self.last: Ids = np.empty(0, dtype=np.int64)  # [R] what each row has said last
         self.scores = np.empty((0, beam_size))  # [B, K] sums of log-probabilities
+        self._limits: Ids = np.empty(0, dtype=np.int64)  # [B] pieces that may be said
+        self._lengths: Ids = np.empty(0, dtype=np.int64)  # [B] pieces said
+        self._said: Ids = np.empty((0, beam_size, 0), dtype=np.int64)  # [B, K, T or more]
+        self._last: Ids = np.empty(0, dtype=np.int64)  # [R] what each row has said last
         self._state: Any = None
 
     def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
         """Encodes sentences together and lets them begin. If it raises, nothing has changed."""
         inputs = [each for _, each in newcomers]
-        state = self.model.encode([each.source for each in inputs], self.beam_size)
+        count, size = len(inputs), self.beam_size
+        state = self.model.encode([each.source for each in inputs], size)
         self._state = state if self._state is None else self._state.join(state)
         self.keys += [key for key, _ in newcomers]
         self.options += [each.options for each in inputs]
-        first = np.full(len(inputs) * self.beam_size, self.bos_id, dtype=np.int64)
-        self.last = np.concatenate([self.last, first])
-        scores = np.full((len(inputs), self.beam_size), -np.inf)
+        scores = np.full((count, size), -np.inf)
         scores[:, 0] = 0.0  # all beams start alike, so only one may speak first
         self.scores = np.concatenate([self.scores, scores])
+        limits = [each.options.max_target_length for each in inputs]
+        self._limits = np.concatenate([self._limits, np.array(limits, dtype=np.int64)])
+        self._lengths = np.concatenate([self._lengths, np.zeros(count, dtype=np.int64)])
+        room = np.zeros((count, *self._said.shape[1:]), dtype=np.int64)
+        self._said = np.concatenate([self._said, room])
+        first = np.full(count * size, self.bos_id, dtype=np.int64)
+        self._last = np.concatenate([self._last, first])
 
     @abstractmethod
     def step(self) -> Finished[Key]:
@@ -102,21 +113,27 @@ class Search(ABC, Generic[Key]):
         """Takes sentences out that nobody waits for any more."""
         stays = np.array([not unwanted(key) for key in self.keys], dtype=bool)
         if not stays.all():
-            self._keep(stays, np.arange(len(self.last)))
+            self._keep(stays, np.arange(len(self._last)))
+
+    def _say(self, pieces: Ids) -> None:
+        """Appends pieces [R] to what the rows have said."""
+        if self._lengths.max() == self._said.shape[2]:
+            room = np.zeros((*self._said.shape[:2], SAID_GROWS_BY), dtype=np.int64)
+            self._said = np.concatenate([self._said, room], axis=2)
+        self._last = pieces
+        self._said[np.arange(len(self.keys)), :, self._lengths] = pieces.reshape(-1, self.beam_size)
+        self._lengths += 1
 
     def _keep(self, stays: Mask, parents: Ids) -> None:
         """Lets the sentences go that do not stay [B]; row r goes on from row `parents[r]`."""
         places = fill_gaps(stays)
         rows = (places[:, None] * self.beam_size + np.arange(self.beam_size)).ravel()
         self._state = self._state.select(parents[rows]) if len(rows) else None
-        self.last, self.scores = self.last[rows], self.scores[places]
         self.keys = [self.keys[b] for b in places]
         self.options = [self.options[b] for b in places]
-        self._arrange(places)
-
-    @abstractmethod
-    def _arrange(self, places: Ids) -> None:
-        """Moves a subclass's own notes: sentence i is the former sentence `places[i]`."""
+        self.scores = self.scores[places]
+        self._limits, self._lengths = self._limits[places], self._lengths[places]
+        self._said, self._last = self._said[places], self._last[rows]
 
 
 def fill_gaps(stays: Mask) -> Ids:
@@ -131,37 +148,24 @@ def fill_gaps(stays: Mask) -> Ids:
 class GreedySearch(Search[Key]):
     """The likeliest piece at each step."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._said: list[list[int]] = []  # [B] of [T]
-
-    def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
-        super().join(newcomers)
-        self._said += [[] for _ in newcomers]
-
     def step(self) -> Finished[Key]:
-        candidates, self._state = self.model.step(self.last, self._state, k=1)
-        self.last = candidates.ids[:, 0].copy()
+        candidates, self._state = self.model.step(self._last, self._state, k=1)
         self.scores += candidates.log_probs
-        finished: Finished[Key] = []
-        stays = np.ones(len(self.keys), dtype=bool)
-        for b, piece in enumerate(self.last.tolist()):
-            said, options = self._said[b], self.options[b]
-            reason = FinishReason.EOS
-            if piece != self.eos_id:
-                said.append(piece)
-                if len(said) < options.max_target_length:
-                    continue
-                reason = FinishReason.LENGTH
-            stays[b] = False
-            best = hypothesis(said, self.scores[b, 0], reason, options.length_penalty)
-            finished.append((self.keys[b], (best,)))
-        if finished:
-            self._keep(stays, np.arange(len(self.last)))
+        self._say(candidates.ids[:, 0].copy())
+        ended = self._last == self.eos_id
+        done = ended | (self._lengths == self._limits)
+        if not done.any():
+            return []
+        finished: Finished[Key] = [
+            (self.keys[b], (self._best(b, ended[b]),)) for b in np.flatnonzero(done).tolist()
+        ]
+        self._keep(~done, np.arange(len(self._last)))
         return finished
 
-    def _arrange(self, places: Ids) -> None:
-        self._said = [self._said[b] for b in places]
+    def _best(self, b: int, ended: bool) -> Hypothesis:
+        said = self._said[b, 0, : self._lengths[b] - ended].tolist()
+        reason = FinishReason.EOS if ended else FinishReason.LENGTH
+        return hypothesis(said, self.scores[b, 0], reason, self.options[b].length_penalty)
 
 
 class BeamSearch(Search[Key]):
@@ -169,22 +173,16 @@ class BeamSearch(Search[Key]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._lengths: Ids = np.empty(0, dtype=np.int64)  # [B] pieces said
-        self._said: Ids = np.empty((0, self.beam_size, 0), dtype=np.int64)  # [B, K, T or more]
         self._ended: list[list[Hypothesis]] = []  # [B]
 
     def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
         super().join(newcomers)
-        count = len(newcomers)
-        self._lengths = np.concatenate([self._lengths, np.zeros(count, dtype=np.int64)])
-        said = np.zeros((count, *self._said.shape[1:]), dtype=np.int64)
-        self._said = np.concatenate([self._said, said])
         self._ended += [[] for _ in newcomers]
 
     def step(self) -> Finished[Key]:
         # 2K candidates a beam: even if K of them are eos, K live ones are left.
-        candidates, self._state = self.model.step(self.last, self._state, k=2 * self.beam_size)
-        parents, self.last = self.advance(candidates)
+        candidates, self._state = self.model.step(self._last, self._state, k=2 * self.beam_size)
+        parents = self.advance(candidates)
         done = self.done()
         if not done.any():
             self._state = self._state.reorder(parents)
@@ -193,33 +191,39 @@ class BeamSearch(Search[Key]):
         self._keep(~done, parents)
         return finished
 
-    def advance(self, candidates: Candidates) -> tuple[Ids, Ids]:
-        """Takes the candidates [R, k] of one step -> parent row and piece of every row, both [R].
+    def advance(self, candidates: Candidates) -> Ids:
+        """Lets every row say the best of the candidates [R, k] -> the row [R] that it goes on from.
 
         A hypothesis ends when eos is among the best K candidates of its sentence.
         """
         count, size, k = len(self.keys), self.beam_size, candidates.ids.shape[1]
         totals = self.scores[:, :, None] + candidates.log_probs.reshape(count, size, k)
         totals = totals.reshape(count, size * k)  # [B, K * k]
-        # Stable, so that equal scores keep the order of beams and results repeat exactly.
-        ranked = np.argsort(-totals, axis=1, kind="stable")
-        totals = np.take_along_axis(totals, ranked, 1)
-        pieces = np.take_along_axis(candidates.ids.reshape(count, size * k), ranked, 1)
+        # Stable, so that equal scores keep the order of beams and results repeat exactly. Each
+        # hypothesis has one end at most, so K ends and K that go on are among the best 2K.
+        ranked = (-totals).argsort(axis=1, kind="stable")[:, : 2 * size]
+        places = ranked + size * k * np.arange(count)[:, None]  # [B, 2K], counted through
+        pieces, totals = candidates.ids.ravel()[places], totals.ravel()[places]
+        parents = ranked // k
         ends = pieces == self.eos_id
-        for b, place in np.argwhere(ends[:, :size] & np.isfinite(totals[:, :size])).tolist():
-            self._end(b, ranked[b, place] // k, totals[b, place], FinishReason.EOS)
-        # The best K that go on. A tiny vocabulary may have fewer: then an end, but without hope.
-        chosen = np.argsort(ends, axis=1, kind="stable")[:, :size]  # [B, K]
-        parents = np.take_along_axis(ranked, chosen, 1) // k
-        hopeless = np.take_along_axis(ends, chosen, 1)
-        pieces = np.take_along_axis(pieces, chosen, 1)
-        self.scores = np.where(hopeless, -np.inf, np.take_along_axis(totals, chosen, 1))
-        self._say(parents, pieces)
-        for b, (length, options) in enumerate(zip(self._lengths, self.options, strict=True)):
-            if length == options.max_target_length:
-                self._cut_off(b)
-        rows = parents + size * np.arange(count)[:, None]
-        return rows.ravel(), pieces.ravel()
+        if ends.any():
+            for b, place in np.argwhere(ends[:, :size] & (totals[:, :size] > -np.inf)).tolist():
+                self._end(b, parents[b, place], totals[b, place], FinishReason.EOS)
+            # The best K that go on. A tiny vocabulary may have fewer: then an end, without hope.
+            totals[ends] = -np.inf
+            chosen = ends.argsort(axis=1, kind="stable")[:, :size]  # [B, K]
+            chosen += ends.shape[1] * np.arange(count)[:, None]
+            parents, pieces = parents.ravel()[chosen], pieces.ravel()[chosen]
+            self.scores = totals.ravel()[chosen]
+        else:
+            parents, pieces = parents[:, :size], pieces[:, :size]
+            self.scores = totals[:, :size].copy()
+        rows: Ids = (parents + size * np.arange(count)[:, None]).ravel()  # [R]
+        self._said = self._said.reshape(count * size, -1)[rows].reshape(count, size, -1)
+        self._say(pieces.ravel())
+        for b in np.flatnonzero(self._lengths == self._limits).tolist():
+            self._cut_off(b)
+        return rows
 
     def done(self) -> Mask:
         """Which sentences have as many ends as beams, or none left to go on: [B]."""
@@ -231,16 +235,6 @@ class BeamSearch(Search[Key]):
         """The n best finished hypotheses of a sentence by normalised score, best first."""
         ranked = sorted(self._ended[b], key=lambda h: -h.normalised_score)
         return tuple(ranked[: self.options[b].n_best])
-
-    def _say(self, parents: Ids, pieces: Ids) -> None:
-        """Appends pieces [B, K] to what their parents [B, K] have said."""
-        longest = int(self._lengths.max()) + 1
-        if longest > self._said.shape[2]:
-            more = np.zeros((*self._said.shape[:2], longest), dtype=np.int64)
-            self._said = np.concatenate([self._said, more], axis=2)
-        self._said = np.take_along_axis(self._said, parents[:, :, None], 1)
-        self._said[np.arange(len(pieces)), :, self._lengths] = pieces
-        self._lengths = self._lengths + 1
 
     def _end(self, b: int, beam: int, score: float, reason: FinishReason) -> None:
         """Adds a live hypothesis to the finished ones."""
@@ -254,6 +248,6 @@ class BeamSearch(Search[Key]):
             self._end(b, beam, self.scores[b, beam], FinishReason.LENGTH)
         self.scores[b] = -np.inf
 
-    def _arrange(self, places: Ids) -> None:
-        self._lengths, self._said = self._lengths[places], self._said[places]
-        self._ended = [self._ended[b] for b in places]
+    def _keep(self, stays: Mask, parents: Ids) -> None:
+        super()._keep(stays, parents)
+        self._ended = [self._ended[b] for b in fill_gaps(stays)]

@@ -104,6 +104,17 @@ def test_the_manifest_tells_where_the_weights_come_from(trained):
     assert [(d.name, d.licence, d.pairs) for d in provenance.data] == [("train.tsv", "CC0", 2000)]
 
 
+def test_a_bundle_can_be_written_anew_from_itself(trained, tmp_path):
+    """Its own weights, in place of a run: the same graphs and the same provenance."""
+    recipe, *corpora, _, _ = trained.toy.arguments
+    again, run = tmp_path / "again", ["--run", str(trained.bundle.path)]
+    result = CliRunner().invoke(app, ["export", recipe, str(again), *corpora, *run])
+    assert result.exit_code == 0, result.output
+    manifest = load_bundle(again).manifest
+    assert manifest.files == trained.bundle.manifest.files
+    assert manifest.provenance == trained.bundle.manifest.provenance
+
+
 def test_verify_passes(trained):
     """The bundle computes what PyTorch computed when it was exported."""
     result = CliRunner().invoke(app, ["verify", str(trained.bundle.path)])
