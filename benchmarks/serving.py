@@ -102,11 +102,7 @@ def commands(
     # No text comes twice anyway, but a cache that only stores costs something too.
     alone = {"SEQ2SERVE_SENTENCE_CACHE_BYTES": "0", "SEQ2SERVE_LOG_LEVEL": "warning"}
     return {OURS: (ours, alone)} | {
-        serving_page.PEERS[batching]: (
-            [*peer, "--batching", batching, "--beam-size", str(beam_size)],
-            forced,
-        )
-        for batching in Batching
+        serving_page.PEERS[batching]: ([*peer, batching], forced) for batching in Batching
     }
 
 
