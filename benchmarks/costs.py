@@ -103,7 +103,7 @@ def soak(bundle: Path, sentences: int, seed: int) -> Resident:
     done = 0
     while done < sentences:
         count = min(rng.choice((1, 1, 2, 4, 8, 32)), sentences - done)
-        beam_size = rng.choice((1, 1, 1, 1, 4))
+        beam_size = rng.choice((1, 1, 1, 1, 1, 1, 1, 4))
         inputs = [
             _input(engine, engine.vocabulary.encode_source(text.text, text.target), beam_size)
             for text in itertools.islice(texts, count)

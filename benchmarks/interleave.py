@@ -18,7 +18,7 @@ class Rounds:
     """After so long no further round begins."""
 
 
-FULL, QUICK = Rounds(2, 7, 5.0), Rounds(1, 1, 0.0)
+FULL, QUICK = Rounds(2, 7, 3.0), Rounds(1, 1, 0.0)
 
 
 def speeds(decoders: Mapping[str, Decoder], work: Work, rounds: Rounds) -> dict[str, float]:

@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -48,17 +49,25 @@ def default_isa(path: Path) -> str:
 
 
 class PeerProcess:
-    """Runs functions in another process, which has some instructions forced, or none."""
+    """Runs functions in another process, which has some instructions forced, or none.
+
+    Between its turns it is stopped: threads of OpenMP go on spinning after their work, and would
+    take the cores from whoever is measured next.
+    """
 
     def __init__(self, isa: str | None) -> None:
         self.isa = isa
         self._pool = ProcessPoolExecutor(1, get_context("spawn"))
-        with environment(ISA, isa):
-            self.run(os.getpid)  # the process starts now, and inherits
+        with environment(ISA, isa):  # the process starts now, and inherits
+            self._pid = self._pool.submit(os.getpid).result()
 
     def run(self, function: Callable[..., Found], *arguments: object) -> Found:
         """Waits for the answer."""
-        return self._pool.submit(function, *arguments).result()
+        os.kill(self._pid, signal.SIGCONT)
+        try:
+            return self._pool.submit(function, *arguments).result()
+        finally:
+            os.kill(self._pid, signal.SIGSTOP)
 
     def decoder(self, peer: Peer) -> Callable[[Work], Timing]:
         """Decodes over there; only the decoding is timed."""
@@ -66,6 +75,7 @@ class PeerProcess:
 
     def close(self) -> None:
         """Ends the process."""
+        os.kill(self._pid, signal.SIGCONT)
         self._pool.shutdown()
 
 

@@ -43,7 +43,7 @@ class Scope:
         """A quick run sees one search and two loads."""
         if quick:
             return cls((1, 32), (4,), 1, 3.0, 1.0)
-        return cls((1, 8, 32, 128), (1, 4), 2, 7.0, 3.0)
+        return cls((1, 8, 32, 128), (1, 4), 2, 6.0, 3.0)
 
 
 def run(plan: Plan) -> None:
