@@ -28,6 +28,8 @@ from service.settings import available_cores
 DIRECTION = Direction("en", "ko")
 IN_FLIGHT = 256
 """Sentences that a soak keeps waiting or running."""
+SAMPLED = 500
+"""Sentences between two looks at the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """Memory held after so many sentences."""
+    """Memory held while so many sentences had been asked for."""
 
     sentences: int
     mib: float
@@ -94,12 +96,13 @@ def by_text_length(bundle: Path, sizes: Sequence[int], rounds: int) -> list[Poin
     return _points(sizes, rounds, translate)
 
 
-def soak(bundle: Path, sentences: int, seed: int) -> Resident:
+def soak(bundle: Path, sentences: int, seed: int) -> list[Resident]:
     """Translates short and middling sentences, greedy and sometimes with a beam, in requests of
-    mixed sizes; some callers leave before they are answered."""
+    mixed sizes; some callers leave before they are answered. Memory is looked at on the way."""
     engine, rng = open_engine(bundle), random.Random(seed)
     texts = mixed_sentences(seed, longest=2)
     running: deque[Ticket] = deque()
+    found: list[Resident] = []
     done = 0
     while done < sentences:
         count = min(rng.choice((1, 1, 2, 4, 8, 32)), sentences - done)
@@ -114,9 +117,11 @@ def soak(bundle: Path, sentences: int, seed: int) -> Resident:
             running.pop().future.cancel()
         while len(running) > IN_FLIGHT:
             running.popleft().future.result()
+        if done // SAMPLED > len(found):
+            found.append(Resident(SAMPLED * (done // SAMPLED), resident_mib()))
     for ticket in running:
         ticket.future.result()
-    return Resident(sentences, resident_mib())
+    return found
 
 
 def _points(amounts: Sequence[int], rounds: int, work: Callable[[int], None]) -> list[Point]:

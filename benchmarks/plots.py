@@ -1,5 +1,6 @@
 """Plots of figures against how much is asked for: panels side by side, a line a name."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from matplotlib.figure import Figure
 # Okabe & Ito 2008: told apart with any kind of colour vision, and by marker without colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = "os^Dv"
+ACROSS = 3
+"""Panels side by side; more stand in two rows."""
+MARKED = 12
+"""A line of more points is drawn without markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,18 @@ class Panel:
 
 def plot(panels: Sequence[Panel], path: Path) -> None:
     """Writes a PNG."""
-    figure = Figure(figsize=(4.6 * len(panels), 4), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for panel, ax in zip(panels, axes, strict=True):
+    columns = len(panels) if len(panels) <= ACROSS else math.ceil(len(panels) / 2)
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(4.4 * columns, 0.4 + 3.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in axes[len(panels) :]:
+        spare.remove()
+    for panel, ax in zip(panels, axes, strict=False):
         for place, (name, points) in enumerate(panel.lines.items()):
-            style = {"color": COLOURS[place % 5], "marker": MARKERS[place % 5]}
-            ax.plot(*zip(*points, strict=True), label=name, linewidth=2, **style)
+            marker = MARKERS[place % 5] if len(points) <= MARKED else ""
+            colour = COLOURS[place % 5]
+            x, y = zip(*points, strict=True)
+            ax.plot(x, y, label=name, linewidth=2, color=colour, marker=marker)
         ax.set_title(panel.title)
         ax.set_xlabel(panel.x)
         ax.set_ylabel(panel.y)
@@ -43,8 +54,7 @@ def plot(panels: Sequence[Panel], path: Path) -> None:
         if panel.scales[1] == "linear":
             ax.set_ylim(bottom=0)
         ax.grid(alpha=0.3)
-    if len(panels[0].lines) > 1:
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=3)
+        if len(panel.lines) > 1:
+            ax.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

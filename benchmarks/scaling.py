@@ -1,5 +1,6 @@
 """How costs grow with sentences, batches, texts and beams, and whether memory stays level."""
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from benchmarks.plots import Panel, plot
 
 BEAMED = 32
 """Sentences of the batch that is decoded with wider and wider beams."""
+LOOKS = 5
+"""Looks at the memory of a soak that are taken together."""
+SOAKED = 2500
+"""Sentences of a soak between two movements of the progress bar."""
 Found = TypeVar("Found")
 
 
@@ -32,13 +37,13 @@ class Scope:
     """In sentences."""
     rounds: int
     soaks: tuple[int, int]
-    """Sentences after which memory is looked at."""
+    """Sentences after which the memory is compared."""
 
     @classmethod
     def of(cls, quick: bool) -> "Scope":
         """A quick run ends each scale early."""
         if quick:
-            return cls((8, 32, 64), (1, 8, 32), (1, 4), (1, 10, 100), 1, (500, 2000))
+            return cls((8, 32, 64), (1, 8, 32), (1, 4), (1, 10, 100), 1, (1000, 3000))
         return cls(
             (4, 8, 16, 32, 48, 64),
             (1, 2, 4, 8, 16, 32, 64, 128),
@@ -61,7 +66,14 @@ class Report:
     beam_batches: list[Point]
     beams: list[Point]
     text_lengths: list[Point]
-    soak: tuple[Resident, Resident]
+    soak: list[Resident]
+    soaks: tuple[int, int]
+
+    def settled(self, sentences: int) -> float:
+        """MiB after so many sentences of the soak, the median of the last looks: each alone
+        depends on what was running."""
+        until = [each.mib for each in self.soak if each.sentences <= sentences]
+        return statistics.median(until[-LOOKS:])
 
 
 def run(plan: Plan) -> None:
@@ -75,28 +87,33 @@ def run(plan: Plan) -> None:
 def measure(plan: Plan, scope: Scope) -> Report:
     """Costs in one process, the soak in another, so that neither sees the other's memory."""
     bundle, rounds = plan.bundle, scope.rounds
-    with tqdm(total=8, desc="scaling", unit="table") as bar:
-        with own_process() as process:
+    with own_process() as process, tqdm(total=6, desc="scaling", unit="table") as bar:
 
-            def call(function: Callable[..., Found], *arguments: object) -> Found:
-                found = process.submit(function, bundle, *arguments).result()
-                bar.update()
-                return found
+        def call(function: Callable[..., Found], *arguments: object) -> Found:
+            found = process.submit(function, bundle, *arguments).result()
+            bar.update()
+            return found
 
-            empty, opened = call(costs.memory)
-            source_lengths = call(costs.by_source_length, scope.source_lengths, rounds)
-            greedy = call(costs.by_batch, scope.batches, 1, rounds)
-            beam = call(costs.by_batch, scope.batches, 4, rounds)
-            beams = call(costs.by_beam, scope.beams, BEAMED, rounds)
-            text_lengths = call(costs.by_text_length, scope.text_lengths, min(rounds, 2))
-        with own_process() as process:
-            first, last = scope.soaks
-            early = process.submit(costs.soak, bundle, first, 1).result()
-            bar.update()
-            late = process.submit(costs.soak, bundle, last - first, 2).result()
-            bar.update()
-    late = Resident(last, late.mib)
-    return Report(empty, opened, source_lengths, greedy, beam, beams, text_lengths, (early, late))
+        empty, opened = call(costs.memory)
+        source_lengths = call(costs.by_source_length, scope.source_lengths, rounds)
+        greedy = call(costs.by_batch, scope.batches, 1, rounds)
+        beam = call(costs.by_batch, scope.batches, 4, rounds)
+        beams = call(costs.by_beam, scope.beams, BEAMED, rounds)
+        text_lengths = call(costs.by_text_length, scope.text_lengths, min(rounds, 2))
+    scales = source_lengths, greedy, beam, beams, text_lengths
+    return Report(empty, opened, *scales, soak(plan, scope.soaks[1]), scope.soaks)
+
+
+def soak(plan: Plan, sentences: int) -> list[Resident]:
+    """Piece by piece in one process, so that progress is seen."""
+    found: list[Resident] = []
+    with own_process() as process, tqdm(total=sentences, desc="soak", unit="sentence") as bar:
+        for seed, start in enumerate(range(0, sentences, SOAKED)):
+            count = min(SOAKED, sentences - start)
+            looks = process.submit(costs.soak, plan.bundle, count, seed).result()
+            found += [Resident(start + each.sentences, each.mib) for each in looks]
+            bar.update(count)
+    return found
 
 
 @contextmanager
@@ -108,7 +125,7 @@ def own_process() -> Iterator[ProcessPoolExecutor]:
 
 def lines(report: Report, plan: Plan) -> Iterator[str]:
     """The section in markdown."""
-    early, late = report.soak
+    early, late = map(report.settled, report.soaks)
     peak = report.text_lengths[-1].peak_mib
     yield heading(this_machine(), plan.command)
     yield ""
@@ -118,8 +135,8 @@ def lines(report: Report, plan: Plan) -> Iterator[str]:
     )
     yield ""
     yield (
-        f"Soak: {early.mib:.0f} MiB after {early.sentences:,} mixed sentences, {late.mib:.0f} MiB "
-        f"after {late.sentences:,}, a ratio of {late.mib / early.mib:.3f}."
+        f"Soak: {early:.0f} MiB after {report.soaks[0]:,} mixed sentences, {late:.0f} MiB after "
+        f"{report.soaks[1]:,}, a ratio of {late / early:.3f}."
     )
     yield ""
     yield f"![costs]({plan.plot('scaling').name})"
@@ -149,7 +166,7 @@ def scale(title: str, amount: str, points: Sequence[Point], each: str) -> Iterat
 
 
 def panels(report: Report) -> Iterator[Panel]:
-    """Four diagrams, all in milliseconds."""
+    """Five diagrams: costs in milliseconds, and memory."""
     logs = ("log", "log")
     lengths = {"beam 4": curve(report.source_lengths)}
     yield Panel("one sentence, beam 4", "source pieces", "ms", lengths)
@@ -159,6 +176,8 @@ def panels(report: Report) -> Iterator[Panel]:
     yield Panel(f"{BEAMED} sentences at once", "beam size", "ms", beams)
     texts = {"greedy": curve(report.text_lengths)}
     yield Panel("one text, greedy", "sentences", "ms", texts, logs)
+    soaked = {"": [(each.sentences, each.mib) for each in report.soak]}
+    yield Panel("soak", "sentences", "resident MiB", soaked)
 
 
 def curve(points: Sequence[Point]) -> list[tuple[float, float]]:
