@@ -44,8 +44,8 @@ class Alone:
 
     async def __call__(self, source: Pieces) -> Pieces:
         """Waits in another thread."""
-        found = await asyncio.to_thread(translate, self.translator, [source], self.beam_size)
-        return found[0]
+        (target,) = await asyncio.to_thread(translate, self.translator, [source], self.beam_size)
+        return target
 
     async def run(self) -> None:
         """Nothing goes on behind the requests."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
+Scale = Literal["linear", "log"]
 # Okabe & Ito 2008: told apart with any kind of colour vision, and by marker without colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = "os^Dv"
@@ -25,7 +26,7 @@ class Panel:
     x: str
     y: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
-    scales: tuple[Literal["linear", "log"], Literal["linear", "log"]] = ("linear", "linear")
+    scales: tuple[Scale, Scale] = ("linear", "linear")
 
 
 def plot(panels: Sequence[Panel], path: Path) -> None:

@@ -15,7 +15,7 @@ from benchmarks.costs import Point, Resident
 from benchmarks.machine import heading, this_machine
 from benchmarks.page import table, write_section
 from benchmarks.plan import Plan
-from benchmarks.plots import Panel, plot
+from benchmarks.plots import Panel, Scale, plot
 
 BEAMED = 32
 """Sentences of the batch that is decoded with wider and wider beams."""
@@ -167,7 +167,7 @@ def scale(title: str, amount: str, points: Sequence[Point], each: str) -> Iterat
 
 def panels(report: Report) -> Iterator[Panel]:
     """Five diagrams: costs in milliseconds, and memory."""
-    logs = ("log", "log")
+    logs: tuple[Scale, Scale] = ("log", "log")
     lengths = {"beam 4": curve(report.source_lengths)}
     yield Panel("one sentence, beam 4", "source pieces", "ms", lengths)
     batches = {"greedy": curve(report.greedy_batches), "beam 4": curve(report.beam_batches)}
