@@ -74,14 +74,14 @@ class Metrics:
         )
         self.batch_rows = Histogram(
             "seq2serve_batch_sentences",
-            "Sentences joined into one batch.",
+            "Sentences that a worker takes up together.",
             ["model"],
             buckets=POWERS_OF_TWO[:9],
             registry=self.registry,
         )
         self.batch_tokens = Histogram(
             "seq2serve_batch_source_tokens",
-            "Source tokens joined into one batch, without padding.",
+            "Source tokens that a worker takes up together.",
             ["model"],
             buckets=POWERS_OF_TWO,
             registry=self.registry,

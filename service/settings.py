@@ -49,9 +49,13 @@ class Settings(BaseSettings):
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
-        4096, ge=1, description="Most source tokens in one batch, padding included."
+        4096,
+        ge=1,
+        description="Most source tokens that a worker decodes side by side, padding included.",
     )
-    batch_rows: int = Field(128, ge=1, description="Most hypotheses decoded side by side.")
+    batch_rows: int = Field(
+        128, ge=1, description="Most hypotheses that a worker decodes side by side."
+    )
     waiting_tokens: int = Field(
         100_000,
         ge=1,
