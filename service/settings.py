@@ -61,5 +61,10 @@ class Settings(BaseSettings):
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
     )
+    sentence_cache_bytes: int = Field(
+        33_554_432,
+        ge=0,
+        description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
+    )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")
