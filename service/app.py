@@ -41,10 +41,16 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     engines: list[Engine] = []
     faults: list[str] = []
     limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
-    cache_bytes = settings.sentence_cache_bytes
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
-            engine = Engine.load(path, limits, metrics, settings.workers, cache_bytes)
+            engine = Engine.load(
+                path,
+                limits,
+                metrics,
+                settings.workers,
+                settings.threads,
+                settings.sentence_cache_bytes,
+            )
             if any(other.manifest.name == engine.manifest.name for other in engines):
                 engine.close()
                 raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Decoding threads for each model; by default the number of cores.",
     )
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads that work on one step of a worker; several workers of one thread "
+        "each get more done.",
+    )
     max_texts: int = Field(1000, ge=1, description="Most texts in one request.")
     max_characters: int = Field(
         100_000, ge=1, description="Most characters in one request, all its texts together."

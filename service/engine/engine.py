@@ -58,12 +58,14 @@ class Engine:
         limits: SchedulerLimits,
         metrics: Metrics,
         workers: int,
+        threads: int = 1,
         cache_bytes: int = 0,
     ) -> "Engine":
-        """Opens a bundle and warms it up. Raises BundleError if it is not sound."""
+        """Opens a bundle and warms it up: `workers` decode side by side, on each step of one work
+        `threads`. Raises BundleError if it is not sound."""
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
-        model = open_model(bundle)
+        model = open_model(bundle, threads)
         named = metrics.for_model(bundle.manifest.name)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
         engine.warm_up()
