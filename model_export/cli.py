@@ -172,7 +172,7 @@ def quantize(
 ) -> None:
     """Make an int8 bundle: smaller and several times faster. Refuses to lose quality."""
     from model_export.corpus import read_pairs
-    from model_export.quantisation import METRIC, Loss, quantise_bundle
+    from model_export.quantisation import METRIC, Loss, bundle_agreement, quantise_bundle
     from service.engine.bundle import load_bundle
 
     first = load_bundle(source).manifest.directions[0]
@@ -188,6 +188,13 @@ def quantize(
         )
 
     quantise_bundle(source, target, texts, pairs, percentile, tolerance, report)
+    read = [pair for path in pairs for pair in read_pairs(path)]
+    checked = [(a, first.target) for a, _ in read] + [(b, first.source) for _, b in read]
+    agreement = bundle_agreement(source, target, checked)
+    typer.echo(
+        f"after the same beginning, {agreement.share:.2%} of {agreement.pieces:,} pieces are "
+        "the same in both"
+    )
     size = sum(path.stat().st_size for path in target.iterdir())
     typer.echo(f"{target}: {size / 1e6:.1f} MB")
 

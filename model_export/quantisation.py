@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from model_export.evaluation import evaluate_bundle
@@ -23,7 +24,7 @@ from service.engine.bundle import (
     write_manifest,
 )
 from service.engine.cached_model import CachedModel
-from service.engine.model import Candidates, Ids, pad_rows
+from service.engine.model import Candidates, Ids, StepModel, pad_rows
 from service.engine.model_loader import open_model
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
@@ -34,6 +35,8 @@ BATCH = 16
 KEEP_EVERY = 5
 """Of the decoder's steps every fifth is enough."""
 METRIC = "chrF2++"
+PAST_END = -1
+"""Fills up hypotheses that are shorter than others of their batch."""
 
 
 class QuantisationError(Exception):
@@ -51,6 +54,19 @@ class Loss:
     def loss(self) -> float:
         """Points lost."""
         return self.before.value - self.after.value
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often int8 would say the piece that float32 says, after the same beginning."""
+
+    pieces: int
+    equal: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1; of no pieces, 1."""
+        return self.equal / self.pieces if self.pieces else 1.0
 
 
 class RecordingModel:
@@ -142,6 +158,45 @@ def quantise_bundle(
         target.mkdir(exist_ok=True)
         for path in folder.iterdir():
             path.replace(target / path.name)
+
+
+def token_agreement(
+    before: StepModel[Any],
+    after: StepModel[Any],
+    sources: Sequence[Sequence[int]],
+    special_ids: tuple[int, int],
+    max_target_length: int,
+) -> Agreement:
+    """Decodes greedily with one model and walks the other along the same hypotheses."""
+    pieces = equal = 0
+    options = DecodingOptions(max_target_length=max_target_length)
+    for start in range(0, len(sources), BATCH):
+        inputs = [SearchInput(source, options) for source in sources[start : start + BATCH]]
+        found = dict(search(before, inputs, *special_ids))
+        said = pad_rows([(*found[i][0].ids, special_ids[1]) for i in range(len(inputs))], PAST_END)
+        state = after.encode([each.source for each in inputs])
+        ids: Ids = np.full(len(inputs), special_ids[0], dtype=np.int64)
+        for column in said.T:
+            candidates, state = after.step(ids, state, k=1)
+            here = column != PAST_END
+            pieces += int(here.sum())
+            equal += int((candidates.ids[here, 0] == column[here]).sum())
+            ids = np.where(here, column, special_ids[1])
+    return Agreement(pieces, equal)
+
+
+def bundle_agreement(before: Path, after: Path, texts: Sequence[tuple[str, str]]) -> Agreement:
+    """Of two bundles of the same model, on (text, target language) pairs."""
+    bundle = load_bundle(before)
+    vocabulary, limits = load_vocabulary(bundle), bundle.manifest.limits
+    sources = sorted((vocabulary.encode_source(*text) for text in texts), key=len)
+    return token_agreement(
+        open_model(bundle),
+        open_model(load_bundle(after)),
+        [source for source in sources if len(source) <= limits.max_source_length],
+        (vocabulary.bos_id, vocabulary.eos_id),
+        limits.max_target_length,
+    )
 
 
 def _quantise_file(source: Path, target: Path, feeds: Sequence[Feeds], percentile: float) -> None:

@@ -43,7 +43,14 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
-            engine = Engine.load(path, limits, metrics, settings.workers)
+            engine = Engine.load(
+                path,
+                limits,
+                metrics,
+                settings.workers,
+                settings.threads,
+                settings.sentence_cache_bytes,
+            )
             if any(other.manifest.name == engine.manifest.name for other in engines):
                 engine.close()
                 raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])

@@ -15,7 +15,11 @@ POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 STAGES = ("segment", "tokenise", "queue", "decode", "detokenise", "total")
 """The stages of a translation; queue and decode are counted for each sentence."""
 
+CACHE_RESULTS = ("hit", "joined", "miss")
+"""Finished before, being decoded for somebody else, or to be decoded."""
+
 Queue = Callable[[], tuple[int, int]]
+Cache = Callable[[], tuple[int, int]]
 
 
 class QueueCollector(Collector):
@@ -74,14 +78,14 @@ class Metrics:
         )
         self.batch_rows = Histogram(
             "seq2serve_batch_sentences",
-            "Sentences joined into one batch.",
+            "Sentences that a worker takes up together.",
             ["model"],
             buckets=POWERS_OF_TWO[:9],
             registry=self.registry,
         )
         self.batch_tokens = Histogram(
             "seq2serve_batch_source_tokens",
-            "Source tokens joined into one batch, without padding.",
+            "Source tokens that a worker takes up together.",
             ["model"],
             buckets=POWERS_OF_TWO,
             registry=self.registry,
@@ -110,6 +114,24 @@ class Metrics:
             ["model", "reason"],
             registry=self.registry,
         )
+        self.cache_requests = Counter(
+            "seq2serve_sentence_cache_requests",
+            "Sentences looked up in the cache.",
+            ["model", "result"],
+            registry=self.registry,
+        )
+        self.cache_entries = Gauge(
+            "seq2serve_sentence_cache_entries",
+            "Finished sentences in the cache.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge(
+            "seq2serve_sentence_cache_bytes",
+            "Memory that the finished sentences take, about.",
+            ["model"],
+            registry=self.registry,
+        )
         self.model_info = Gauge(
             "seq2serve_model_info",
             "Loaded models.",
@@ -133,10 +155,21 @@ class ModelMetrics:
         self._rows = metrics.batch_rows.labels(name)
         self._tokens = metrics.batch_tokens.labels(name)
         self._stages = {stage: metrics.stage_seconds.labels(name, stage) for stage in STAGES}
+        requests = metrics.cache_requests
+        self._cache = {result: requests.labels(name, result) for result in CACHE_RESULTS}
 
     def watch_queue(self, queue: Queue) -> None:
         """Reads the queue's length whenever metrics are scraped."""
         self._metrics.queues.queues[self._name] = queue
+
+    def watch_cache(self, cache: Cache) -> None:
+        """Reads the cache's entries and bytes whenever metrics are scraped."""
+        self._metrics.cache_entries.labels(self._name).set_function(lambda: cache()[0])
+        self._metrics.cache_bytes.labels(self._name).set_function(lambda: cache()[1])
+
+    def cache_request(self, result: str) -> None:
+        """A sentence was looked up: one of CACHE_RESULTS."""
+        self._cache[result].inc()
 
     def batch(self, sentences: int, tokens: int) -> None:
         """A batch starts."""

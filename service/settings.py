@@ -40,6 +40,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Decoding threads for each model; by default the number of cores.",
     )
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads that work on one step of a worker; several workers of one thread "
+        "each get more done.",
+    )
     max_texts: int = Field(1000, ge=1, description="Most texts in one request.")
     max_characters: int = Field(
         100_000, ge=1, description="Most characters in one request, all its texts together."
@@ -49,13 +55,22 @@ class Settings(BaseSettings):
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
-        4096, ge=1, description="Most source tokens in one batch, padding included."
+        4096,
+        ge=1,
+        description="Most source tokens that a worker decodes side by side, padding included.",
     )
-    batch_rows: int = Field(128, ge=1, description="Most hypotheses decoded side by side.")
+    batch_rows: int = Field(
+        128, ge=1, description="Most hypotheses that a worker decodes side by side."
+    )
     waiting_tokens: int = Field(
         100_000,
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
+    )
+    sentence_cache_bytes: int = Field(
+        33_554_432,
+        ge=0,
+        description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

@@ -165,13 +165,20 @@ def make_manifest(name: str = "fake", directions=(("en", "ko"), ("ko", "en")), l
 
 
 def make_engine(
-    model=None, name="fake", directions=(("en", "ko"), ("ko", "en")), metrics=None, **limits
+    model=None,
+    name="fake",
+    directions=(("en", "ko"), ("ko", "en")),
+    metrics=None,
+    cache_bytes=0,
+    **limits,
 ) -> Engine:
     """A running engine; close it."""
     manifest = make_manifest(name, directions)
     metrics = (metrics or Metrics()).for_model(name)
     model = model or EchoModel()
-    return Engine(manifest, FakeVocabulary(), model, SchedulerLimits(**limits), metrics)
+    limits = SchedulerLimits(**limits)
+    vocabulary = FakeVocabulary()
+    return Engine(manifest, vocabulary, model, limits, metrics, cache_bytes=cache_bytes)
 
 
 def wait_until(condition, seconds: float = 10.0) -> None:

@@ -24,6 +24,7 @@ FORBIDDEN = [
     ("service/api/*", ["service.engine.onnx_model", "service.engine.search"]),
     ("service/engine/search.py", ["sentencepiece", "onnxruntime", "prometheus_client"]),
     ("service/engine/scheduler.py", ["sentencepiece", "onnxruntime", "numpy", "service.metrics"]),
+    ("service/engine/sentence_cache.py", ["sentencepiece", "onnxruntime", "prometheus_client"]),
     ("service/engine/model.py", ["sentencepiece", "onnxruntime", "service"]),
     ("service/errors.py", ["service"]),
     ("service/metrics.py", ["service"]),

@@ -21,7 +21,14 @@ def test_there_is_a_worker_for_each_core():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("port", 70000), ("workers", 0), ("max_texts", 0), ("batch_tokens", 0), ("log_level", "loud")],
+    [
+        ("port", 70000),
+        ("workers", 0),
+        ("max_texts", 0),
+        ("batch_tokens", 0),
+        ("sentence_cache_bytes", -1),
+        ("log_level", "loud"),
+    ],
 )
 def test_values_out_of_range_are_refused(name, value):
     """The fault names the setting."""

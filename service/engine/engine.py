@@ -10,13 +10,18 @@ from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import Scheduler, SchedulerLimits, Ticket
 from service.engine.search import SearchInput
+from service.engine.sentence_cache import SentenceCache
 from service.engine.vocabulary import Vocabulary, load_vocabulary
 from service.engine.worker import Worker
 from service.metrics import Metrics, ModelMetrics
 
 
 class Engine:
-    """Starts its workers at once; `close` ends them after the work that waits is done."""
+    """Starts its workers at once; `close` ends them after the work that waits is done.
+
+    `cache_bytes` is the memory for finished sentences; without any, every sentence is decoded, as
+    measurements need it.
+    """
 
     def __init__(
         self,
@@ -26,6 +31,7 @@ class Engine:
         limits: SchedulerLimits,
         metrics: ModelMetrics,
         workers: int = 1,
+        cache_bytes: int = 0,
     ) -> None:
         self.manifest = manifest
         self.vocabulary = vocabulary
@@ -39,15 +45,29 @@ class Engine:
         for worker in self.workers:
             worker.start()
         metrics.watch_queue(lambda: self.scheduler.waiting)
+        self._submit = self.scheduler.submit
+        if cache_bytes:
+            cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
+            metrics.watch_cache(lambda: cache.held)
+            self._submit = cache.submit
 
     @classmethod
-    def load(cls, path: Path, limits: SchedulerLimits, metrics: Metrics, workers: int) -> "Engine":
-        """Opens a bundle and warms it up. Raises BundleError if it is not sound."""
+    def load(
+        cls,
+        path: Path,
+        limits: SchedulerLimits,
+        metrics: Metrics,
+        workers: int,
+        threads: int = 1,
+        cache_bytes: int = 0,
+    ) -> "Engine":
+        """Opens a bundle and warms it up: `workers` decode side by side, on each step of one work
+        `threads`. Raises BundleError if it is not sound."""
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
-        model = open_model(bundle)
+        model = open_model(bundle, threads)
         named = metrics.for_model(bundle.manifest.name)
-        engine = cls(bundle.manifest, vocabulary, model, limits, named, workers)
+        engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
         engine.warm_up()
         return engine
 
@@ -56,12 +76,15 @@ class Engine:
         source = self.vocabulary.encode_source("", self.manifest.directions[0].target)
         for beam_size in {1, self.manifest.decoding.beam_size}:
             options = DecodingOptions(beam_size=beam_size, max_target_length=4)
-            for ticket in self.submit([SearchInput(source, options)]):
+            for ticket in self.scheduler.submit([SearchInput(source, options)]):
                 ticket.future.result()
 
     def submit(self, inputs: Sequence[SearchInput]) -> list[Ticket]:
-        """Queues sentences. Raises Overloaded, or EngineFailed once the engine has stopped."""
-        return self.scheduler.submit(inputs)
+        """A ticket for each sentence, in their order. What is not in the cache is queued.
+
+        For that it raises Overloaded, or EngineFailed once the engine has stopped.
+        """
+        return self._submit(inputs)
 
     @property
     def healthy(self) -> bool:

@@ -57,4 +57,8 @@ class Decoded:
     decode_seconds: float
     alignment: NDArray[np.float32] | None = None
     """How much of each source piece the best hypothesis' pieces and its eos looked at, [T + 1, S];
-    only if it was asked for."""
+    only if it was asked for. Read-only: callers may share it."""
+
+    def __post_init__(self) -> None:
+        if self.alignment is not None:
+            self.alignment.setflags(write=False)

@@ -95,6 +95,52 @@ def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
     started[0].close()
 
 
+@pytest.mark.parametrize("size", [0, 1000])
+def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
+    """It reaches the engines."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/manifest.json").touch()
+
+    def load(_path, _limits, metrics, _workers, cache_bytes):
+        return make_engine(metrics=metrics, cache_bytes=cache_bytes)
+
+    monkeypatch.setattr(Engine, "load", load)
+    metrics = Metrics()
+    (engine,) = load_engines(Settings(models=tmp_path, sentence_cache_bytes=size), metrics).engines
+    engine.close()
+    held = metrics.registry.get_sample_value("seq2serve_sentence_cache_bytes", {"model": "fake"})
+    assert held == (0 if size else None)
+
+
+async def test_what_was_translated_before_is_answered_from_the_cache():
+    """With the same words and usage, without another step, and so it is counted."""
+    model = EchoModel()
+    body = BODY | {"text": ["Good day. Good day.", "And more."]}
+    app = create_app(
+        Settings(),
+        lambda _, metrics: Loaded((make_engine(model, metrics=metrics, cache_bytes=100_000),), ()),
+    )
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            while (await client.get("/readyz")).status_code != 200:
+                pass
+            first = (await client.post("/v1/translate", json=body)).json()
+            steps = len(model.rows_seen)
+            again = (await client.post("/v1/translate", json=body)).json()
+            metrics = (await client.get("/metrics")).text
+    assert again == first
+    assert [translation["text"] for translation in first["translations"]] == body["text"]
+    assert len(model.rows_seen) == steps
+    counter = 'seq2serve_sentence_cache_requests_total{model="fake",result='
+    for result, count in (("hit", 3.0), ("joined", 1.0), ("miss", 2.0)):
+        assert f'{counter}"{result}"}} {count}' in metrics
+    assert 'seq2serve_sentence_cache_entries{model="fake"} 2.0' in metrics
+    assert 'seq2serve_finished_sentences_total{model="fake",reason="eos"} 2.0' in metrics
+    ours = 'seq2serve_target_tokens_total{direction="en-ko",model="fake"}'
+    assert f"{ours} {2.0 * first['usage']['target_tokens']}" in metrics
+
+
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
 async def test_metrics_count_requests_by_route(client, accept):
     """Labels are route templates; what callers invent makes no new series."""

@@ -85,7 +85,9 @@ def prometheus_image(folder: Path) -> str:
 
 def overrides(image: str, folder: Path) -> dict:
     """A short queue, to overload it; without networks, everything on one loopback address."""
-    service: dict = {"image": image, "environment": {"SEQ2SERVE_WAITING_TOKENS": "200"}}
+    # Equal sentences overload it only without the cache.
+    environment = {"SEQ2SERVE_WAITING_TOKENS": "200", "SEQ2SERVE_SENTENCE_CACHE_BYTES": "0"}
+    service: dict = {"image": image, "environment": environment}
     prometheus: dict = {"volumes": [f"{impatient_rules(folder)}:/etc/prometheus:ro"]}
     if not engine.has_bridge():
         service["environment"]["SEQ2SERVE_HOST"] = LOOPBACK

@@ -22,8 +22,9 @@ def test_what_was_accepted_is_answered_and_the_exit_is_clean(image):
     """The clients are a container of their own, in the same network of nothing but a loopback."""
     body = {"text": [TEXT] * SENTENCES, "source": "en", "target": "ko"}
     arguments = ("python", "-", "load", str(CLIENTS), json.dumps(body))
-    one_thread = "--env=SEQ2SERVE_WORKERS=1"  # so that there is still work to do when it comes
-    with container(image, "--network=none", *HARDENED, one_thread) as running:
+    # So that there is still work to do when it comes: one thread, and equal sentences count.
+    slow = ("--env=SEQ2SERVE_WORKERS=1", "--env=SEQ2SERVE_SENTENCE_CACHE_BYTES=0")
+    with container(image, "--network=none", *HARDENED, *slow) as running:
         running.wait_until_healthy()
         name = f"seq2serve-test-{uuid.uuid4().hex[:12]}"
         run = ["docker", "run", "--rm", "--interactive", f"--name={name}", "--entrypoint="]
