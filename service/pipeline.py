@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from service.assembly import PreparedText, Translation, join_sentences
 from service.engine.bundle import Direction, Manifest
@@ -14,6 +14,11 @@ from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.text.segmentation import segment_to_fit
+
+ResultT = TypeVar("ResultT")
+SHORT = 1000
+"""Characters. Longer requests are segmented and tokenised in another thread, so that the event
+loop only waits; for shorter ones changing threads would take longer than the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,8 @@ class Translator:
         started = time.monotonic()
         engine = self.choose(request.model, request.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest)
-        # The event loop only waits: whatever computes does so in another thread.
-        texts, timings = await asyncio.to_thread(prepare, engine, request)
+        run = _apart if sum(map(len, request.texts)) > SHORT else _here
+        texts, timings = await run(lambda: prepare(engine, request))
         tickets = engine.submit(
             [
                 SearchInput(source, replace(options, max_target_length=length), request.alignment)
@@ -85,7 +90,7 @@ class Translator:
             engine.metrics.stage("decode", sentence.decode_seconds)
         timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
         timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
-        result = await asyncio.to_thread(finish, engine, request, texts, decoded, timings)
+        result = await run(lambda: finish(engine, request, texts, decoded, timings))
         timings["total"] = time.monotonic() - started
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
@@ -113,6 +118,14 @@ class Translator:
                 f"{', '.join(able) or 'none'}",
             )
         return fitting[0]
+
+
+async def _here(work: Callable[[], ResultT]) -> ResultT:
+    return work()
+
+
+async def _apart(work: Callable[[], ResultT]) -> ResultT:
+    return await asyncio.to_thread(work)
 
 
 def _listing(what: str, names: Iterable[str]) -> str:

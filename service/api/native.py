@@ -21,7 +21,7 @@ from service.engine.engine import Engine
 LANGUAGE_NAMES = {"en": "English", "ko": "Korean"}
 
 
-def json_only(request: Request) -> None:
+async def json_only(request: Request) -> None:  # async, or each call would change threads
     """Refuses other content types by name, rather than the shape of their content."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/json":

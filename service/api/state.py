@@ -47,7 +47,7 @@ class Service:
             raise NotReady(f"stopped: {', '.join(stopped)}")
 
 
-def _service_of(request: Request) -> Service:
+async def _service_of(request: Request) -> Service:  # async, or each call would change threads
     return cast(Service, request.app.state.service)
 
 

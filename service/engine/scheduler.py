@@ -18,9 +18,11 @@ from service.errors import EngineFailed, Overloaded
 
 LOOK_AHEAD = 4
 """Sentences of similar length are looked for among this many times as many as may run."""
-GROUP_SHARE = 16
-"""Newcomers join in groups of at least this part of the rows, unless fewer wait: encoding and
-making room cost less for a group than one by one."""
+GROUP_SHARE = 4
+"""Newcomers join in groups of at least this part of the rows that run: to encode a group and make
+room for it costs less than one by one."""
+PATIENCE = 3
+"""Steps that a smaller group waits to grow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._waiting: list[Ticket] = []
         self._running = [0] * workers  # sentences of each worker when it last asked
+        self._held = [0] * workers  # steps that newcomers have waited to be more
         self._closed: str | None = None
         # Source tokens finished and seconds worked, both fading; a first guess, then measured.
         self._done, self._busy = 1000.0, 1.0
@@ -135,9 +138,12 @@ class Scheduler:
             if not alone and not self._limits.allow(rows, longest):
                 break
             chosen.append(ticket)
-        group = max(1, self._limits.batch_rows // GROUP_SHARE // oldest.beam_size)
-        if running and len(chosen) < min(group, len(window), share):
+        joining = sum(ticket.beam_size for ticket in chosen)
+        few = joining < sum(ticket.beam_size for ticket in running) // GROUP_SHARE
+        if chosen and few and self._held[worker] < PATIENCE:
+            self._held[worker] += 1
             return []
+        self._held[worker] = 0
         return chosen
 
     def _share(self, worker: int) -> int:

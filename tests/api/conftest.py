@@ -1,5 +1,6 @@
 """An application over a scripted engine, without sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -19,5 +20,5 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             while (await client.get("/readyz")).status_code != 200:
-                pass
+                await asyncio.sleep(0.001)
             yield client

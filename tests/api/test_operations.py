@@ -1,5 +1,6 @@
 """Probes, metrics, overload and failure as callers and operators see them."""
 
+import asyncio
 import threading
 
 import httpx
@@ -62,7 +63,7 @@ async def test_not_ready_until_the_models_are_loaded():
             assert (await client.post("/v1/translate", json=BODY)).status_code == 503
             loaded.set()
             while (await client.get("/readyz")).status_code != 200:
-                pass
+                await asyncio.sleep(0.001)
 
 
 async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
@@ -78,6 +79,7 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             while "no model is usable" not in (answer := await client.get("/readyz")).text:
                 assert answer.status_code == 503
+                await asyncio.sleep(0.001)
 
 
 def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
@@ -124,7 +126,7 @@ async def test_what_was_translated_before_is_answered_from_the_cache():
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             while (await client.get("/readyz")).status_code != 200:
-                pass
+                await asyncio.sleep(0.001)
             first = (await client.post("/v1/translate", json=body)).json()
             steps = len(model.rows_seen)
             again = (await client.post("/v1/translate", json=body)).json()

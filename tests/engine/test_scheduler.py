@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine.request import DecodingOptions
-from service.engine.scheduler import Decoded, Scheduler, SchedulerLimits
+from service.engine.scheduler import PATIENCE, Decoded, Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
 from service.errors import EngineFailed, Overloaded
 
@@ -100,15 +100,27 @@ def test_newcomers_join_what_runs():
 
 
 def test_newcomers_join_in_groups():
-    """Not one by one while many wait, but all at once when they are few."""
-    scheduler = scheduler_of(batch_rows=32)
+    """Fewer than a quarter of what runs wait for others, but a few steps only."""
+    scheduler = scheduler_of(batch_rows=64)
     running = scheduler.submit([sentence(5)] * 32)
     scheduler.take(0, [])
-    scheduler.submit([sentence(5)])
-    assert len(scheduler.take(0, running[1:])) == 1
-    scheduler.submit([sentence(5)] * 3)
-    assert scheduler.take(0, running[1:]) == []
-    assert len(scheduler.take(0, running[2:])) == 2
+    first = scheduler.submit([sentence(5)])
+    assert scheduler.take(0, running) == []
+    more = scheduler.submit([sentence(5)] * 7)
+    assert scheduler.take(0, running) == first + more
+    [lonely] = scheduler.submit([sentence(5)])
+    for _ in range(PATIENCE):
+        assert scheduler.take(0, running) == []
+    assert scheduler.take(0, running) == [lonely]
+
+
+def test_newcomers_join_a_few_at_once():
+    """Where little runs, nobody waits for company."""
+    scheduler = scheduler_of()
+    running = scheduler.submit([sentence(5)] * 7)
+    scheduler.take(0, [])
+    newcomer = scheduler.submit([sentence(5)])
+    assert scheduler.take(0, running) == newcomer
 
 
 def test_wide_beams_wait_until_there_is_room_for_them():
