@@ -83,7 +83,7 @@ class FusedTransformer:
 
     def decoder(self) -> onnx.ModelProto:
         """One step: ids [R], lengths [R], total_length, beam_size [1] and the state ->
-        log_probs [R, V] and the caches, grown by one position."""
+        log_probs [R, 1, V] and the caches, grown by one position."""
         self.graph = g = GraphBuilder()
         heads, width = self.config.heads, self.config.width
         size = width // heads
@@ -93,9 +93,8 @@ class FusedTransformer:
         beam_size = g.input("beam_size", "int64", [1])
         mask = g.input("source_mask", "bool", ["B", "S"])
         source_lengths = self.source_lengths(mask)
-        rows = g("Unsqueeze", ids, g.constant([1], "int64"))  # [R, 1]
-        places = g("Unsqueeze", lengths, g.constant([1], "int64"))
-        x = self.embed(rows, places, self.model.target_embedding)  # [R, 1, E]
+        said = self.embed(ids, lengths, self.model.target_embedding)  # [R, E]
+        x = g("Unsqueeze", said, g.constant([1], "int64"))  # [R, 1, E]
         by_sentence = g(
             "Concat", g.constant([-1], "int64"), beam_size, g.constant([width], "int64"), axis=0
         )
@@ -129,12 +128,11 @@ class FusedTransformer:
             x = self.look_at_source(layer, x, memory, source_lengths, by_sentence)
             x = self.feed_forward(layer, x)
         hidden = self.final_norm(x, "decoder_norm")
-        flat = g("Reshape", hidden, g.constant([-1, width], "int64"))  # [R, E]
         output = self.model.output
-        logits = g.linear(flat, "model.output", output.weight, output.bias)
+        logits = g.linear(hidden, "model.output", output.weight, output.bias)
         vocabulary = self.config.target_vocabulary_size
         log_probs = g("LogSoftmax", logits, axis=-1)
-        g.output(log_probs, "log_probs", "float32", ["R", vocabulary])
+        g.output(log_probs, "log_probs", "float32", ["R", 1, vocabulary])
         return g.model()
 
     def aligner(self, plain: onnx.ModelProto) -> onnx.ModelProto:
@@ -156,7 +154,7 @@ class FusedTransformer:
         return plain
 
     def embed(self, ids: str, places: str, table: torch.nn.Embedding) -> str:
-        """Pieces and their positions: ids [A, T] and positions that broadcast -> [A, T, E]."""
+        """Pieces and their positions: ids and places, of any axes that broadcast -> [.., E]."""
         g, width = self.graph, self.config.width
         # A tied table goes by the name of the output that it is tied to, as in the reference.
         name = self.names[id(table.weight)]
