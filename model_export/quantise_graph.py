@@ -4,6 +4,7 @@ Fixed ranges make a row's result independent of its neighbours in the batch. Eve
 constant weights becomes QuantizeLinear and MatMulIntegerToFloat; what follows stays float32.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,10 +182,11 @@ def _integer_product(graph: onnx.GraphProto, product: Product, name: str) -> Nod
 def _quantise_embeddings(graph: onnx.GraphProto) -> None:
     """Tables become int8, with a scale for each row; a factor that follows goes into the scale."""
     constants = {t.name: t for t in graph.initializer}
+    readers = Counter(name for node in graph.node for name in node.input)
     factors = {
         node.input[0]: node
         for node in graph.node
-        if node.op_type == "Mul" and _factor(node, constants)
+        if node.op_type == "Mul" and _factor(node, constants) and readers[node.input[0]] == 1
     }
     nodes, done = [], set()
     for node in graph.node:
