@@ -5,6 +5,8 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import onnx
+
 from model_export import checkpoint
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
@@ -115,8 +117,8 @@ def write_graphs(run: Run, folder: Path) -> tuple[tuple[StateSpec, ...], str | N
     export_graphs(model, folder / ENCODER, folder / DECODER)
     if not isinstance(model, Transformer) or not can_fuse(model):
         return model.state_specs(), DECODER if model.aligns else None
-    (folder / DECODER).rename(folder / ALIGNER)
     fused = FusedTransformer(model, longest=2 * run.recipe.training.max_length + 1)
+    onnx.save(fused.aligner(onnx.load(folder / DECODER)), folder / ALIGNER)
     save_graph(fused.encoder(), folder / ENCODER)
     save_graph(fused.decoder(), folder / DECODER)
     return fused.state_specs(), ALIGNER

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 MICROSOFT = "com.microsoft"
-OPSET = 20
+OPSET = 24
 
 DTYPES = {
     "float32": TensorProto.FLOAT,
@@ -77,4 +77,4 @@ class GraphBuilder:
             self.nodes, "graph", self.inputs, self.outputs, list(self.constants.values())
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=11)

@@ -178,17 +178,17 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def select_candidates(model: onnx.ModelProto) -> None:
-    """Replaces the output log_probs [R, V] by its k best, for an input `k` int64 [1].
+    """Replaces the output log_probs [R, V] or [R, 1, V] by its k best, for an input `k` int64 [1].
 
     Two levels: the vocabulary is cut into groups, the k groups with the largest maxima hold the k
     largest of all, and only they are sorted. Several times faster than sorting everything.
     """
     graph = model.graph
     place = next(i for i, value in enumerate(graph.output) if value.name == "log_probs")
-    vocabulary = graph.output[place].type.tensor_type.shape.dim[1].dim_value
+    vocabulary = graph.output[place].type.tensor_type.shape.dim[-1].dim_value
     width = max(w for w in range(1, math.isqrt(vocabulary) + 1) if vocabulary % w == 0)
     constants = {
-        "groups_shape": [0, vocabulary // width, width],
+        "groups_shape": [-1, vocabulary // width, width],
         "flat_shape": [0, -1],
         "group_width": [width],
         "group_count": [vocabulary // width],

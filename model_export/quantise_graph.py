@@ -4,6 +4,7 @@ Fixed ranges make a row's result independent of its neighbours in the batch. Eve
 constant weights becomes QuantizeLinear and MatMulIntegerToFloat; what follows stays float32.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,16 +180,29 @@ def _integer_product(graph: onnx.GraphProto, product: Product, name: str) -> Nod
 
 
 def _quantise_embeddings(graph: onnx.GraphProto) -> None:
-    tables = {t.name: t for t in graph.initializer}
-    nodes = []
+    """Tables become int8, with a scale for each row; a factor that follows goes into the scale."""
+    constants = {t.name: t for t in graph.initializer}
+    readers = Counter(name for node in graph.node for name in node.input)
+    factors = {
+        node.input[0]: node
+        for node in graph.node
+        if node.op_type == "Mul" and _factor(node, constants) and readers[node.input[0]] == 1
+    }
+    nodes, done = [], set()
     for node in graph.node:
-        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+        table = constants.get(node.input[0]) if node.op_type == "Gather" else None
         if table is None or len(table.dims) != 2 or table.dims[0] < SMALL_TABLE:
-            nodes.append(node)
+            if node.output[0] not in done:
+                nodes.append(node)
             continue
         values = numpy_helper.to_array(table)  # [V, E]
-        scale = np.maximum(np.abs(values).max(1, keepdims=True), 1e-8) / 127  # [V, 1]
         name, output = node.input[0], node.output[0]
+        if output in factors:
+            factor = factors[output]
+            values = values * numpy_helper.to_array(constants[factor.input[1]])
+            output = factor.output[0]
+            done.add(output)
+        scale = np.maximum(np.abs(values).max(1, keepdims=True), 1e-8) / 127  # [V, 1]
         _constant(graph, f"{name}.rows", np.round(values / scale).astype(np.int8))
         _constant(graph, f"{name}.row_scale", scale.astype(np.float32))
         nodes += [
@@ -199,6 +213,11 @@ def _quantise_embeddings(graph: onnx.GraphProto) -> None:
         ]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _factor(node: NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether a product is one with a constant number, as second input."""
+    return node.input[1] in constants and not constants[node.input[1]].dims
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import random
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -51,6 +52,8 @@ def both(request, tmp_path_factory):
     fused = FusedTransformer(model, longest=100)
     save_graph(fused.encoder(), path / "encoder.onnx")
     save_graph(fused.decoder(), path / "decoder.onnx")
+    aligner = fused.aligner(onnx.load(path / "plain_decoder.onnx"))
+    onnx.save(aligner, path / "aligner.onnx")
     vocabulary = VocabularySpec("v.model", "v.model", VOCABULARY, PAD, BOS, EOS)
     manifest = dataclasses.replace(make_manifest(), vocabulary=vocabulary)
     plain = dataclasses.replace(
@@ -60,7 +63,7 @@ def both(request, tmp_path_factory):
         state=model.state_specs(),
         aligner="plain_decoder.onnx",
     )
-    quick = dataclasses.replace(manifest, state=fused.state_specs(), aligner="plain_decoder.onnx")
+    quick = dataclasses.replace(manifest, state=fused.state_specs(), aligner="aligner.onnx")
     return OnnxModel(Bundle(path, plain)), CachedModel(Bundle(path, quick)), model, path
 
 
