@@ -145,6 +145,19 @@ def fill_gaps(stays: Mask) -> Ids:
     return places
 
 
+def stay_in_place(parents: Sequence[int]) -> list[int]:
+    """An order of a sentence's hypotheses in which as many as can be stand in their parent's row,
+    so that their caches need not move: row i becomes hypothesis `result[i]`."""
+    rows = [-1] * len(parents)
+    rest = []
+    for number, parent in enumerate(parents):
+        if rows[parent] < 0:
+            rows[parent] = number
+        else:
+            rest.append(number)
+    return [rest.pop() if number < 0 else number for number in rows]
+
+
 class GreedySearch(Search[Key]):
     """The likeliest piece at each step."""
 
@@ -217,7 +230,11 @@ class BeamSearch(Search[Key]):
             self.scores = totals.ravel()[chosen]
         else:
             parents, pieces = parents[:, :size], pieces[:, :size]
-            self.scores = totals[:, :size].copy()
+            self.scores = totals[:, :size]
+        order = np.array([stay_in_place(each) for each in parents.tolist()])  # [B, K]
+        order += size * np.arange(count)[:, None]
+        parents, pieces = parents.ravel()[order], pieces.ravel()[order]
+        self.scores = self.scores.ravel()[order]
         rows: Ids = (parents + size * np.arange(count)[:, None]).ravel()  # [R]
         self._said = self._said.reshape(count * size, -1)[rows].reshape(count, size, -1)
         self._say(pieces.ravel())
