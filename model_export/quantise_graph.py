@@ -208,8 +208,10 @@ def _quantise_embeddings(graph: onnx.GraphProto) -> None:
         nodes += [
             helper.make_node("Gather", [f"{name}.rows", node.input[1]], [f"{output}.s8"]),
             helper.make_node("Cast", [f"{output}.s8"], [f"{output}.float"], to=1),
-            helper.make_node("Gather", [f"{name}.row_scale", node.input[1]], [f"{output}.scale"]),
-            helper.make_node("Mul", [f"{output}.float", f"{output}.scale"], [output]),
+            helper.make_node(
+                "Gather", [f"{name}.row_scale", node.input[1]], [f"{output}.row_scale"]
+            ),
+            helper.make_node("Mul", [f"{output}.float", f"{output}.row_scale"], [output]),
         ]
     del graph.node[:]
     graph.node.extend(nodes)
