@@ -1,5 +1,6 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side.
+tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side, `shortlist`
+lets an int8 bundle score fewer pieces.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.

@@ -21,6 +21,7 @@ from service.engine.bundle import MANIFEST, describe_file, load_bundle
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
 from service.engine.shortlist_table import ShortlistTable
+from service.engine.vocabulary import load_vocabulary
 from service.errors import BundleError
 from tests.decoding import decode, inputs_of, run_schedule
 from tests.export.conftest import run_command
@@ -45,8 +46,6 @@ def table_of(int8, always, pieces):
 
 def tag_of(int8):
     """The control symbol that asks for Korean."""
-    from service.engine.vocabulary import load_vocabulary
-
     return load_vocabulary(int8).source.piece_to_id("<2ko>")
 
 
@@ -149,6 +148,15 @@ def test_a_shortlist_can_be_replaced(copying, int8, special_ids, tmp_path):
         assert file["pieces"].tolist() == table.pieces.tolist()
 
 
+def with_new_checksums(path):
+    """The bundle, whose manifest describes the files as they are now."""
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    for name in manifest["files"]:
+        manifest["files"][name] = dataclasses.asdict(describe_file(path / name))
+    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    return load_bundle(path)
+
+
 def spoil(bundle, folder, **arrays):
     """The faults of a copy whose table has other arrays."""
     path = folder / "spoilt"
@@ -156,11 +164,8 @@ def spoil(bundle, folder, **arrays):
     with np.load(path / SPEC.table) as file:
         changed = {name: file[name] for name in file.files} | arrays
     np.savez(path / SPEC.table, **{n: a for n, a in changed.items() if a is not None})
-    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-    manifest["files"][SPEC.table] = dataclasses.asdict(describe_file(path / SPEC.table))
-    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError) as refused:
-        open_model(load_bundle(path))
+        open_model(with_new_checksums(path))
     return refused.value.faults
 
 
@@ -184,29 +189,35 @@ def test_a_spoilt_table_is_refused(copying, tmp_path, arrays, fault):
     assert faults[0].startswith(f"{SPEC.table} {fault}")
 
 
+def test_every_file_of_a_shortlist_is_checked(copying, tmp_path):
+    """A changed byte, a missing file, a file that the manifest does not list."""
+    path = tmp_path / "spoilt"
+    shutil.copytree(copying.path, path)
+    (path / SPEC.weights).unlink()
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    del manifest["files"][SPEC.decoder]
+    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError) as refused:
+        load_bundle(path)
+    assert sorted(refused.value.faults) == [
+        f"{SPEC.decoder} is used but not listed in files",
+        f"{SPEC.weights} is missing or not a plain file",
+    ]
+
+
 def test_another_weights_graph_is_refused(copying, tmp_path):
     """The decoder's inputs are what the graph gives."""
     path = tmp_path / "spoilt"
     shutil.copytree(copying.path, path)
     graph = onnx.load(path / SPEC.weights)
-    for place, name in ((graph.graph.output[0].name, "else"),):
-        for node in graph.graph.node:
-            node.output[:] = [name if output == place else output for output in node.output]
-        graph.graph.output[0].name = name
+    renamed = graph.graph.output[0].name
+    for node in graph.graph.node:
+        node.output[:] = ["else" if name == renamed else name for name in node.output]
+    graph.graph.output[0].name = "else"
     onnx.save(graph, path / SPEC.weights)
-    manifest = load_bundle_unchecked(path)
     with pytest.raises(BundleError) as refused:
-        open_model(manifest)
+        open_model(with_new_checksums(path))
     assert f"{SPEC.decoder} has no input else" in refused.value.faults
-
-
-def load_bundle_unchecked(path):
-    """With the checksums of the files as they are."""
-    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-    for name in manifest["files"]:
-        manifest["files"][name] = dataclasses.asdict(describe_file(path / name))
-    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
-    return load_bundle(path)
 
 
 def test_only_an_int8_decoder_with_caches_has_columns(trained, int8):
