@@ -1,16 +1,20 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side.
+tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side, `shortlist`
+lets an int8 bundle score fewer pieces.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from model_export.recipe import RecipeError, load_recipe
+
+if TYPE_CHECKING:
+    from model_export.quantisation import Loss
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -172,22 +176,14 @@ def quantize(
 ) -> None:
     """Make an int8 bundle: smaller and several times faster. Refuses to lose quality."""
     from model_export.corpus import read_pairs
-    from model_export.quantisation import METRIC, Loss, bundle_agreement, quantise_bundle
+    from model_export.quantisation import bundle_agreement, quantise_bundle
     from service.engine.bundle import load_bundle
 
     first = load_bundle(source).manifest.directions[0]
     some = list(read_pairs(calibration))[:sentences]
     texts = [(a, first.target) for a, _ in some] + [(b, first.source) for _, b in some]
     typer.echo(f"ranges: percentile {percentile:g} of {len(texts)} sentences")
-
-    def report(loss: Loss) -> None:
-        before, after = loss.before, loss.after
-        typer.echo(
-            f"{before.data} {before.direction}: {METRIC} {before.value} -> {after.value} "
-            f"({-loss.loss:+.2f})"
-        )
-
-    quantise_bundle(source, target, texts, pairs, percentile, tolerance, report)
+    quantise_bundle(source, target, texts, pairs, percentile, tolerance, _report_loss)
     read = [pair for path in pairs for pair in read_pairs(path)]
     checked = [(a, first.target) for a, _ in read] + [(b, first.source) for _, b in read]
     agreement = bundle_agreement(source, target, checked)
@@ -199,13 +195,45 @@ def quantize(
     typer.echo(f"{target}: {size / 1e6:.1f} MB")
 
 
+@app.command()
+def shortlist(
+    bundle: BundleFolder,
+    recipe: RecipePath,
+    corpora: Corpora,
+    pairs: Annotated[list[Path], typer.Option(help="Pair file to compare on.", exists=True)],
+    always: Annotated[int, typer.Option(min=1, help="Frequent pieces, always allowed.")] = 1000,
+    best: Annotated[int, typer.Option(min=1, help="Target pieces for a source piece.")] = 20,
+    sample: Annotated[int, typer.Option(min=1, help="Pairs to learn from.")] = 100_000,
+    tolerance: Annotated[float, typer.Option(help="chrF2++ points that may be lost.")] = 0.3,
+) -> None:
+    """Add a vocabulary shortlist to an int8 bundle: it scores fewer pieces for each sentence."""
+    from model_export.lexicon import ShortlistSizes
+    from model_export.shortlist import add_shortlist, learn_table, list_size
+    from service.engine.bundle import load_bundle
+
+    sizes = ShortlistSizes(always, best)
+    table = learn_table(load_bundle(bundle), load_recipe(recipe), corpora, sample, sizes)
+    made = add_shortlist(bundle, table, pairs, tolerance, _report_loss)
+    size = made.manifest.vocabulary.size
+    typer.echo(f"a sentence chooses among {list_size(made, pairs):,.0f} of {size:,} pieces")
+
+
+def _report_loss(loss: "Loss") -> None:
+    before, after = loss.before, loss.after
+    typer.echo(
+        f"{before.data} {before.direction}: {after.metric} {before.value} -> {after.value} "
+        f"({-loss.loss:+.2f})"
+    )
+
+
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
     from model_export.parity import ParityError
-    from model_export.quantisation import QuantisationError
+    from model_export.quantisation import QualityError
+    from model_export.shortlist_graph import ShortlistGraphError
     from service.errors import Seq2ServeError
 
     try:
@@ -216,7 +244,8 @@ def main() -> None:
         WeightsError,
         ParityError,
         ComparisonError,
-        QuantisationError,
+        QualityError,
+        ShortlistGraphError,
         Seq2ServeError,
     ) as error:
         typer.echo(f"error: {error}", err=True)

@@ -19,6 +19,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield ""
     yield f"- parameters: {manifest.parameters:,}; vocabulary: {manifest.vocabulary.size:,} pieces"
     yield f"- precision: {manifest.precision}"
+    if manifest.shortlist is not None:
+        yield "- vocabulary shortlist: a sentence chooses among pieces likely for its source"
     yield (
         f"- longest source: {manifest.limits.max_source_length} pieces; "
         f"longest target: {manifest.limits.max_target_length}"

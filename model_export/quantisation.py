@@ -39,8 +39,8 @@ PAST_END = -1
 """Fills up hypotheses that are shorter than others of their batch."""
 
 
-class QuantisationError(Exception):
-    """The int8 bundle would be worse than allowed; nothing was written."""
+class QualityError(Exception):
+    """A bundle would be worse than allowed, or not what is asked for; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ def quantise_bundle(
     """Writes the int8 bundle `target` of the float32 bundle `source`.
 
     `texts` calibrate the ranges, cut at `percentile`; `pairs` are pair files on which both
-    bundles are evaluated greedily. Raises QuantisationError if chrF2++ drops by more than
+    bundles are evaluated greedily. Raises QualityError if chrF2++ drops by more than
     `tolerance` points anywhere, and then writes nothing.
     """
     bundle = load_bundle(source)
     manifest = bundle.manifest
     if manifest.precision != "float32":
-        raise QuantisationError(f"{source} is {manifest.precision}; only float32 is quantised")
+        raise QualityError(f"{source} is {manifest.precision}; only float32 is quantised")
     feeds = calibration_feeds(bundle, texts)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
@@ -154,7 +154,7 @@ def quantise_bundle(
         changed = replace(manifest, precision="int8", files=files, scores=())
         write_manifest(folder, changed)
         (folder / MODEL_CARD).write_text(model_card(changed), "utf-8")
-        record_scores(folder, _compare(source, folder, pairs, tolerance, report))
+        record_scores(folder, compare_quality(source, folder, pairs, tolerance, report))
         target.mkdir(exist_ok=True)
         for path in folder.iterdir():
             path.replace(target / path.name)
@@ -206,13 +206,17 @@ def _quantise_file(source: Path, target: Path, feeds: Sequence[Feeds], percentil
     onnx.save(model, target)
 
 
-def _compare(
+def compare_quality(
     before: Path,
     after: Path,
     pairs: Sequence[Path],
     tolerance: float,
     report: Callable[[Loss], Any],
 ) -> tuple[Score, ...]:
+    """Scores of the bundle `after`, whose losses against `before` are reported one by one.
+
+    Raises QualityError if one is above `tolerance` points of chrF2++.
+    """
     scores = tuple(evaluate_bundle(after, pairs, beam_size=1))
     losses = [
         Loss(a, b)
@@ -223,7 +227,7 @@ def _compare(
         report(loss)
     worst = max(losses, key=lambda loss: loss.loss, default=None)
     if worst is not None and worst.loss > tolerance:
-        raise QuantisationError(
+        raise QualityError(
             f"{METRIC} of {worst.before.data} {worst.before.direction} falls from "
             f"{worst.before.value} to {worst.after.value}; at most {tolerance} is allowed"
         )

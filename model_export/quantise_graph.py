@@ -142,7 +142,7 @@ def quantise(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> onnx.ModelP
     del graph.node[:]
     graph.node.extend(changed)
     _quantise_embeddings(graph)
-    _drop_unread(graph)
+    drop_unread(graph)
     if all(domain.domain != MICROSOFT for domain in model.opset_import):
         model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
     return model
@@ -222,7 +222,7 @@ def _factor(node: NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
     return node.input[1] in constants and not constants[node.input[1]].dims
 
 
-def _drop_unread(graph: onnx.GraphProto) -> None:
+def drop_unread(graph: onnx.GraphProto) -> None:
     read = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]

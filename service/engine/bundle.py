@@ -129,6 +129,17 @@ class FileSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortlistSpec:
+    """Files of a vocabulary shortlist: a table of target pieces by source piece, a graph that
+    gives the output layer for some pieces, and the decoder graph that scores only these."""
+
+    __pydantic_config__ = _STRICT
+    table: _FileName
+    weights: _FileName
+    decoder: _FileName
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """All that the service knows about a model. `architecture` is for people only."""
 
@@ -152,6 +163,7 @@ class Manifest:
     aligner: _FileName | None = None
     """A decoder graph in the plain form that has the output `alignment` as well: how much of each
     source piece it looked at, [R, S], rows sum to 1. None for a model without attention."""
+    shortlist: ShortlistSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +234,10 @@ def _reference_faults(manifest: Manifest) -> Iterator[str]:
     needed = [manifest.encoder, manifest.decoder, vocabulary.source, vocabulary.target]
     if manifest.aligner is not None:
         needed.append(manifest.aligner)
+    if (shortlist := manifest.shortlist) is not None:
+        needed += [shortlist.table, shortlist.weights, shortlist.decoder]
+        if all(spec.kind != "cache" for spec in manifest.state):
+            yield "a shortlist needs a decoder with caches"
     for name in dict.fromkeys(needed):
         if name not in manifest.files:
             yield f"{name} is used but not listed in files"

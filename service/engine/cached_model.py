@@ -16,6 +16,7 @@ from service.engine.model import Candidates, Ids, pad_rows
 from service.engine.onnx_model import OnnxModel
 from service.engine.row_buffer import Array, RowBuffer, moves_of
 from service.engine.sessions import graph_faults, open_session
+from service.engine.shortlist import Selection, Shortlist
 from service.errors import BundleError
 
 GROW_BY = 32
@@ -47,6 +48,7 @@ class Bound:
             "beam_size": np.array([state.beam_size]),
             "k": np.array([k]),
             **{name: buffer.array for name, buffer in state.source.items()},
+            **(state.selection.inputs() if state.selection else {}),
         }
         outputs: dict[str, Array] = {
             "candidate_ids": self.candidates.ids,
@@ -85,11 +87,13 @@ class CachedState:
         source_lengths: Ids,
         caches: dict[str, RowBuffer],
         beam_size: int,
+        selection: Selection | None = None,
     ) -> None:
         self.source = source
         self.source_lengths = source_lengths  # [B] pieces
         self.caches = caches
         self.beam_size = beam_size
+        self.selection = selection
         self.lengths = np.zeros(len(source_lengths) * beam_size, dtype=np.int32)  # [R] pieces said
         self.longest = 0
         """The largest of `lengths`."""
@@ -110,6 +114,8 @@ class CachedState:
             buffer.move(moves, buffer.length)
             if tight < TRIM_BELOW * buffer.length:
                 buffer.resize(tight, tight)
+        if self.selection:
+            self.selection.select(moves)
         self._move(rows)
         self.lengths = self.lengths[rows]
         self.longest = int(self.lengths.max())
@@ -127,6 +133,8 @@ class CachedState:
             buffer.append(newcomers.source[name], buffer.length)
         for name, buffer in self.caches.items():
             buffer.append(newcomers.caches[name], self.longest)
+        if self.selection and newcomers.selection:
+            self.selection.join(newcomers.selection)
         self.source_lengths = np.concatenate([self.source_lengths, newcomers.source_lengths])
         self.lengths = np.concatenate([self.lengths, newcomers.lengths])
         self.longest = max(self.longest, newcomers.longest)
@@ -149,28 +157,35 @@ class CachedState:
 class CachedModel:
     """Encoder and decoder sessions. May be shared by threads: sessions keep no state.
 
-    Raises BundleError when the graphs cannot be loaded or differ from the manifest.
+    With a shortlist, each sentence chooses among its own pieces. Raises BundleError when the
+    graphs cannot be loaded or differ from the manifest.
     """
 
     joinable = True
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 1, use_shortlist: bool = True) -> None:
         manifest = bundle.manifest
+        decoder, self._shortlist = manifest.decoder, None
+        if use_shortlist and manifest.shortlist is not None:
+            decoder = manifest.shortlist.decoder
+            self._shortlist = Shortlist(bundle, manifest.shortlist, threads)
         self._pad_id = manifest.vocabulary.pad_id
         self._vocabulary_size = manifest.vocabulary.size
         self._source = [spec for spec in manifest.state if spec.kind == "source"]
         self._caches = [spec for spec in manifest.state if spec.kind == "cache"]
         self._encoder = open_session(bundle, manifest.encoder, threads)
-        self._decoder = open_session(bundle, manifest.decoder, threads)
+        self._decoder = open_session(bundle, decoder, threads)
         self.aligner = OnnxModel(bundle, manifest.aligner, threads) if manifest.aligner else None
         inputs = {"ids", "k", "lengths", "total_length", "beam_size"}
         inputs |= {spec.name for spec in manifest.state}
+        if self._shortlist is not None:
+            inputs |= {"shortlist", "barred", *self._shortlist.names}
         outputs = {"candidate_ids", "candidate_log_probs"}
         outputs |= {f"next_{spec.name}" for spec in self._caches}
         encoded = {spec.name for spec in self._source}
         faults = [
             *graph_faults(manifest.encoder, self._encoder, (), {"source_ids"}, encoded),
-            *graph_faults(manifest.decoder, self._decoder, manifest.state, inputs, outputs),
+            *graph_faults(decoder, self._decoder, manifest.state, inputs, outputs),
         ]
         if faults:
             raise BundleError(str(bundle.path), faults)
@@ -200,7 +215,8 @@ class CachedModel:
             spec.name: RowBuffer(_zeros(spec, rows, GROW_BY), _ragged(spec))
             for spec in self._caches
         }
-        return CachedState(source, lengths, caches, beam_size)
+        selection = self._shortlist.select(sources) if self._shortlist is not None else None
+        return CachedState(source, lengths, caches, beam_size, selection)
 
     def step(self, ids: Ids, state: CachedState, k: int) -> tuple[Candidates, CachedState]:
         """One step; the candidates are valid until the next one."""

@@ -5,9 +5,11 @@ from service.engine.cached_model import CachedModel
 from service.engine.onnx_model import OnnxModel
 
 
-def open_model(bundle: Bundle, threads: int = 1) -> OnnxModel | CachedModel:
-    """`threads` work on one step. Raises BundleError when the graphs cannot be loaded or differ
-    from the manifest."""
+def open_model(
+    bundle: Bundle, threads: int = 1, use_shortlist: bool = True
+) -> OnnxModel | CachedModel:
+    """`threads` work on one step; without its shortlist a model may say every piece. Raises
+    BundleError when the graphs cannot be loaded or differ from the manifest."""
     if any(spec.kind == "cache" for spec in bundle.manifest.state):
-        return CachedModel(bundle, threads)
+        return CachedModel(bundle, threads, use_shortlist)
     return OnnxModel(bundle, threads=threads)

@@ -184,3 +184,10 @@ def test_a_graph_that_cannot_be_read_is_a_fault_of_the_bundle(path):
     """Checksums can be right and the file still be no ONNX graph."""
     with pytest.raises(BundleError, match=r"encoder\.onnx cannot be loaded"):
         OnnxModel(load_bundle(path))
+
+
+def test_a_shortlist_needs_caches(path):
+    """Only the decoder with caches has a form that scores some pieces."""
+    shortlist = {"table": "v.model", "weights": "v.model", "decoder": "decoder.onnx"}
+    change(path, "shortlist", value=shortlist)
+    assert faults_of(path) == ("a shortlist needs a decoder with caches",)

@@ -54,3 +54,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Train
     run_command("export", recipe, str(path), *rest)
     bundle = load_bundle(path)
     return TrainedToy(toy, load_run(load_recipe(toy.recipe), toy.run), bundle, open_model(bundle))
+
+
+def quantize_arguments(trained: TrainedToy, target: Path) -> list[str]:
+    """`model-export quantize` on the toy."""
+    dev = trained.toy.corpora / "dev.tsv"
+    train = trained.toy.corpora / "train.tsv"
+    command = ["quantize", str(trained.bundle.path), str(target)]
+    return [*command, "--calibration", str(train), "--pairs", str(dev), "--tolerance", "2"]
+
+
+@pytest.fixture(scope="session")
+def int8(trained: TrainedToy, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The toy as an int8 bundle."""
+    target = tmp_path_factory.mktemp("int8") / "toy"
+    output = run_command(*quantize_arguments(trained, target))
+    assert "chrF2++" in output
+    assert "pieces are the same in both" in output
+    return load_bundle(target)

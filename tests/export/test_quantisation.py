@@ -12,30 +12,11 @@ from model_export import quantisation
 from model_export.cli import app
 from model_export.quantise_graph import Range, folded, measure_ranges, products, quantise
 from model_export.verify import verify_bundle
-from service.engine.bundle import load_bundle
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
 from service.engine.search import SearchInput, search
+from tests.export.conftest import quantize_arguments
 from tests.fakes import TableModel
-
-
-def arguments(trained, target) -> list[str]:
-    """`model-export quantize` on the toy."""
-    dev = trained.toy.corpora / "dev.tsv"
-    train = trained.toy.corpora / "train.tsv"
-    command = ["quantize", str(trained.bundle.path), str(target)]
-    return [*command, "--calibration", str(train), "--pairs", str(dev), "--tolerance", "2"]
-
-
-@pytest.fixture(scope="module")
-def int8(trained, tmp_path_factory):
-    """The toy as an int8 bundle."""
-    target = tmp_path_factory.mktemp("int8") / "toy"
-    result = CliRunner().invoke(app, arguments(trained, target), catch_exceptions=False)
-    assert result.exit_code == 0
-    assert "chrF2++" in result.output
-    assert "pieces are the same in both" in result.output
-    return load_bundle(target)
 
 
 def test_an_int8_bundle_says_so_and_is_verified(int8):
@@ -83,15 +64,15 @@ def test_spoiled_ranges_are_refused(trained, tmp_path, monkeypatch):
         lambda model, *_: {p.x: Range(-1e-3, 1e-3) for p in products(model)},
     )
     target = tmp_path / "spoiled"
-    result = CliRunner().invoke(app, arguments(trained, target))
-    assert isinstance(result.exception, quantisation.QuantisationError)
+    result = CliRunner().invoke(app, quantize_arguments(trained, target))
+    assert isinstance(result.exception, quantisation.QualityError)
     assert "chrF2++ of dev" in str(result.exception)
     assert not target.exists()
 
 
 def test_int8_is_not_quantised_again(int8, tmp_path):
     """The command wants float32."""
-    with pytest.raises(quantisation.QuantisationError, match="only float32"):
+    with pytest.raises(quantisation.QualityError, match="only float32"):
         quantisation.quantise_bundle(int8.path, tmp_path / "x", [], [], 100, 1, print)
 
 
