@@ -103,7 +103,7 @@ def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, s
     (tmp_path / "a").mkdir()
     (tmp_path / "a/manifest.json").touch()
 
-    def load(_path, _limits, metrics, _workers, cache_bytes):
+    def load(_path, _limits, metrics, _workers, _threads, cache_bytes):
         return make_engine(metrics=metrics, cache_bytes=cache_bytes)
 
     monkeypatch.setattr(Engine, "load", load)
