@@ -14,7 +14,7 @@ import onnxruntime
 from service.engine.bundle import Bundle, StateSpec
 from service.engine.model import Candidates, Ids, pad_rows
 from service.engine.onnx_model import OnnxModel
-from service.engine.row_buffer import Array, RowBuffer, moves_of
+from service.engine.row_buffer import Array, Moves, RowBuffer, moves_of
 from service.engine.sessions import graph_faults, open_session
 from service.engine.shortlist import Selection, Shortlist
 from service.errors import BundleError
@@ -23,6 +23,8 @@ GROW_BY = 32
 """Positions that a cache grows by; shapes that repeat let the runtime reuse its memory."""
 ENCODE_TOGETHER = 8
 """Sources that the encoder reads at a time."""
+COPY_SHARES = (0.25, 0.5, 1.0)
+"""Rows of caches are copied as far as one of these parts of the longest."""
 TRIM_BELOW = 0.75
 """Source tensors are packed again when the longest source needs less than this part of them."""
 
@@ -149,9 +151,18 @@ class CachedState:
             self.bound = None
 
     def _move(self, rows: Ids) -> None:
+        """Row i of the caches becomes the former row `rows[i]`."""
         moves = moves_of(rows)
-        for buffer in self.caches.values():
-            buffer.move(moves, self.longest)
+        lengths = self.lengths[moves.come]
+        # In parts, so that short rows are not copied as far as the longest reaches. A sentence's
+        # rows have one length, and what another sentence's rows move to is not needed any more.
+        below = -1
+        for share in COPY_SHARES:
+            limit = int(share * self.longest)
+            part = (lengths > below) & (lengths <= limit)
+            below = limit
+            for buffer in self.caches.values():
+                buffer.move(Moves(moves.to[part], moves.come[part], moves.rows), limit)
 
 
 class CachedModel:
