@@ -153,7 +153,7 @@ class CachedState:
     def _move(self, rows: Ids) -> None:
         """Row i of the caches becomes the former row `rows[i]`."""
         moves = moves_of(rows)
-        lengths = self.lengths[moves.come]
+        lengths = self.lengths[moves.origin]
         # In parts, so that short rows are not copied as far as the longest reaches. A sentence's
         # rows have one length, and what another sentence's rows move to is not needed any more.
         below = -1
@@ -162,7 +162,7 @@ class CachedState:
             part = (lengths > below) & (lengths <= limit)
             below = limit
             for buffer in self.caches.values():
-                buffer.move(Moves(moves.to[part], moves.come[part], moves.rows), limit)
+                buffer.move(Moves(moves.to[part], moves.origin[part], moves.rows), limit)
 
 
 class CachedModel:

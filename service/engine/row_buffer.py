@@ -14,7 +14,7 @@ class Moves(NamedTuple):
     """Rows that change places, and how many there are afterwards."""
 
     to: Ids
-    come: Ids
+    origin: Ids
     """From where, all before anything moves."""
     rows: int
 
@@ -54,7 +54,7 @@ class RowBuffer:
     def move(self, moves: Moves, length: int) -> None:
         """Rearranges the rows, of whose positions the first `length` count."""
         if len(moves.to):
-            self._memory[self._at(moves.to, length)] = self._memory[self._at(moves.come, length)]
+            self._memory[self._at(moves.to, length)] = self._memory[self._at(moves.origin, length)]
         self.rows = moves.rows
 
     def resize(self, length: int, used: int) -> None:

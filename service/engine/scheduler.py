@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import islice
 
 from service.engine.request import Decoded
 from service.engine.search import SearchInput
@@ -107,12 +106,10 @@ class Scheduler:
         with self._changed:
             while True:
                 self._running[worker] = len(running)
-                self._drop_cancelled()
+                if not running:
+                    self._drop_cancelled()
                 chosen = self._choose(worker, running) if joinable or not running else []
-                if chosen:
-                    self._running[worker] += len(chosen)
-                    taken = set(chosen)
-                    self._waiting = [t for t in self._waiting if t not in taken]
+                self._running[worker] += len(chosen)
                 if chosen or running:
                     return chosen
                 if self._closed is not None and not self._waiting:
@@ -120,15 +117,20 @@ class Scheduler:
                 self._changed.wait()
 
     def _choose(self, worker: int, running: Sequence[Ticket]) -> list[Ticket]:
-        """The oldest that waits and those like it, as many as fit into the budget."""
+        """Takes the oldest that waits and those like it, as many as fit into the budget."""
         share = self._share(worker)
-        if share <= 0:
+        rows = before = sum(ticket.beam_size for ticket in running)
+        if share <= 0 or (running and before >= self._limits.batch_rows):
             return []
-        oldest = self._waiting[0]
-        same = (t for t in self._waiting if t.beam_size == oldest.beam_size)
-        window = list(islice(same, LOOK_AHEAD * self._limits.batch_rows))
+        # Asked at every step, so that only those at the head of a long queue are looked at.
+        count = LOOK_AHEAD * self._limits.batch_rows
+        ahead = [t for t in self._waiting[:count] if not t.future.cancelled()]
+        self._waiting[:count] = ahead
+        if not ahead:
+            return []
+        oldest = ahead[0]
+        window = [t for t in ahead if t.beam_size == oldest.beam_size]
         window.sort(key=lambda t: abs(t.length - oldest.length))  # stable: then by arrival
-        rows = sum(ticket.beam_size for ticket in running)
         longest = max((ticket.length for ticket in running), default=0)
         chosen: list[Ticket] = []
         for ticket in window[:share]:
@@ -138,12 +140,13 @@ class Scheduler:
             if not alone and not self._limits.allow(rows, longest):
                 break
             chosen.append(ticket)
-        joining = sum(ticket.beam_size for ticket in chosen)
-        few = joining < sum(ticket.beam_size for ticket in running) // GROUP_SHARE
+        few = len(chosen) * oldest.beam_size < before // GROUP_SHARE
         if chosen and few and self._held[worker] < PATIENCE:
             self._held[worker] += 1
             return []
         self._held[worker] = 0
+        taken = set(chosen)
+        self._waiting[: len(ahead)] = [t for t in ahead if t not in taken]
         return chosen
 
     def _share(self, worker: int) -> int:

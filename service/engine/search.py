@@ -87,7 +87,7 @@ class Search(ABC, Generic[Key]):
         self._state: Any = None
 
     def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
-        """Encodes sentences together and lets them begin. If it raises, nothing has changed."""
+        """Encodes sentences together and lets them begin. If that raises, nothing has changed."""
         inputs = [each for _, each in newcomers]
         count, size = len(inputs), self.beam_size
         state = self.model.encode([each.source for each in inputs], size)
