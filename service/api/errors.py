@@ -1,5 +1,6 @@
 """The one shape of every error: `{"error": {"code", "message", "details": [...]}}`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,23 @@ from starlette.responses import JSONResponse, Response
 from service.api.checks import InvalidRequest, Problem
 from service.api.disconnect import ClientGone
 from service.api.state import NotReady
-from service.errors import EngineFailed, Overloaded, RequestError, UnknownModel
+from service.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    Forbidden,
+    InvalidKey,
+    MissingKey,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    RequestError,
+    UnknownModel,
+)
 
 CODES = {
     400: "malformed_request",
+    401: "missing_key",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
@@ -24,6 +38,7 @@ CODES = {
     429: "overloaded",
     500: "internal_error",
     503: "unavailable",
+    504: "deadline_exceeded",
 }
 NOT_JSON = "the body is not valid JSON in UTF-8"
 WORDS = {
@@ -91,6 +106,11 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": CODES[status]} for status in statuses}
 
 
+def retry_after(seconds: float) -> dict[str, str]:
+    """The header that tells callers when to come back; at least a second, never too early."""
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
 def invalid(status: int, code: str, problems: Sequence[Problem]) -> Response:
     """An answer whose message is all its problems in a row."""
     message = "; ".join(f"{p.field}: {p.message}" for p in problems)
@@ -119,8 +139,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Overloaded)
     async def overloaded(_: Request, error: Overloaded) -> Response:
-        wait = {"Retry-After": str(round(error.retry_after + 0.5))}
-        return error_response(429, CODES[429], str(error), headers=wait)
+        return error_response(429, CODES[429], str(error), headers=retry_after(error.retry_after))
+
+    @app.exception_handler(DeadlineExceeded)
+    async def too_late(_: Request, error: DeadlineExceeded) -> Response:
+        return error_response(504, CODES[504], str(error))
 
     @app.exception_handler(EngineFailed)
     @app.exception_handler(NotReady)
@@ -136,6 +159,33 @@ def install_error_handlers(app: FastAPI) -> None:
         code = CODES.get(error.status_code, "error")
         message = NOT_JSON if error.status_code == 400 else str(error.detail)
         return error_response(error.status_code, code, message, headers=dict(error.headers or {}))
+
+    _install_access_handlers(app)
+
+
+def _install_access_handlers(app: FastAPI) -> None:
+    challenge = {"WWW-Authenticate": "Bearer"}  # RFC 9110 wants one with every 401
+
+    @app.exception_handler(MissingKey)
+    async def no_key(_: Request, error: MissingKey) -> Response:
+        return error_response(401, "missing_key", str(error), headers=challenge)
+
+    @app.exception_handler(InvalidKey)
+    async def bad_key(_: Request, error: InvalidKey) -> Response:
+        return error_response(401, "invalid_key", str(error), headers=challenge)
+
+    @app.exception_handler(Forbidden)
+    async def forbidden(_: Request, error: Forbidden) -> Response:
+        return error_response(403, CODES[403], str(error))
+
+    @app.exception_handler(RateLimited)
+    async def too_often(_: Request, error: RateLimited) -> Response:
+        wait = retry_after(error.retry_after)
+        return error_response(429, "rate_limited", str(error), headers=wait)
+
+    @app.exception_handler(QuotaExceeded)
+    async def used_up(_: Request, error: QuotaExceeded) -> Response:
+        return error_response(429, "quota_exceeded", str(error))
 
 
 def _problem(fault: dict[str, Any]) -> Problem:
