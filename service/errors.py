@@ -6,7 +6,8 @@ Seq2ServeError
 │   ├── UnknownModel
 │   ├── UnsupportedDirection
 │   ├── LimitExceeded
-│   └── NoAlignment
+│   ├── NoAlignment
+│   └── UnknownGlossary
 ├── AccessError           the caller may not do this (caller: another key)
 │   ├── MissingKey
 │   ├── InvalidKey
@@ -15,6 +16,7 @@ Seq2ServeError
 ├── RateLimited           this caller asks too often (caller: wait)
 ├── QuotaExceeded         this caller has had what it may have (caller: ask the operator)
 ├── DeadlineExceeded      not ready in the time that was allowed (caller)
+├── StorageFailed         what callers keep here cannot be read or written (operator)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
 
@@ -56,6 +58,13 @@ class LimitExceeded(RequestError):
 
 class NoAlignment(RequestError):
     """The model has no attention that could show what it looked at."""
+
+
+class UnknownGlossary(RequestError):
+    """No such glossary is stored, or it belongs to somebody else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("glossary", message)
 
 
 class AccessError(Seq2ServeError):
@@ -113,6 +122,10 @@ class Overloaded(Seq2ServeError):
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
         super().__init__(f"the server is busy; try again in about {retry_after:.0f} s")
+
+
+class StorageFailed(Seq2ServeError):
+    """The place for what callers keep here cannot be used."""
 
 
 class EngineFailed(Seq2ServeError):

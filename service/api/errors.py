@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.checks import InvalidRequest
 from service.api.disconnect import ClientGone
-from service.api.faults import CODES, Fault, fault_of
+from service.api.faults import CODES, Fault, Refusal, fault_of
 from service.api.state import NotReady
 from service.errors import Seq2ServeError
 
@@ -101,6 +101,8 @@ def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)
 
-    for kind in (RequestValidationError, InvalidRequest, Seq2ServeError, NotReady, HTTPException):
+    for kind in (
+        RequestValidationError, InvalidRequest, Refusal, Seq2ServeError, NotReady, HTTPException
+    ):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientGone, gone)

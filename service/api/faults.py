@@ -23,6 +23,8 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
+    StorageFailed,
+    UnknownGlossary,
     UnknownModel,
 )
 
@@ -77,6 +79,14 @@ class Fault:
         return cls(status, code, message, problems)
 
 
+class Refusal(Exception):
+    """A protocol's own refusal, in its own words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 INTERNAL = Fault.of_status(500, "something went wrong here")
 
 
@@ -94,6 +104,11 @@ def _(error: RequestValidationError) -> Fault:
 
 
 @fault_of.register
+def _(error: Refusal) -> Fault:
+    return Fault.of_status(error.status, str(error))
+
+
+@fault_of.register
 def _(error: InvalidRequest) -> Fault:
     return Fault.of_problems(422, CODES[422], error.problems)
 
@@ -103,6 +118,8 @@ def _(error: RequestError) -> Fault:
     problems = (Problem(error.field, str(error)),)
     if isinstance(error, UnknownModel):
         return Fault.of_problems(404, "unknown_model", problems)
+    if isinstance(error, UnknownGlossary):
+        return Fault.of_problems(404, "unknown_glossary", problems)
     return Fault.of_problems(422, CODES[422], problems)
 
 
@@ -120,6 +137,11 @@ def _(error: DeadlineExceeded) -> Fault:
 @fault_of.register(NotReady)
 def _(error: Exception) -> Fault:
     return Fault.of_status(503, str(error), retry_after(1))
+
+
+@fault_of.register
+def _(error: StorageFailed) -> Fault:
+    return Fault.of_status(503, str(error))
 
 
 CHALLENGE = (("WWW-Authenticate", "Bearer"),)  # RFC 9110 wants one with every 401
