@@ -23,6 +23,7 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
+    StoreFailed,
     UnknownModel,
 )
 
@@ -146,6 +147,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return error_response(504, CODES[504], str(error))
 
     @app.exception_handler(EngineFailed)
+    @app.exception_handler(StoreFailed)
     @app.exception_handler(NotReady)
     async def unavailable(_: Request, error: Exception) -> Response:
         return error_response(503, CODES[503], str(error), headers={"Retry-After": "1"})
