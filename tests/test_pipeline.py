@@ -6,8 +6,7 @@ import pytest
 
 from service.assembly import PreparedText, join_sentences
 from service.engine.bundle import Direction
-from service.engine.request import FinishReason, Hypothesis
-from service.engine.scheduler import Decoded
+from service.engine.request import Decoded, FinishReason, Hypothesis
 from service.errors import (
     EngineFailed,
     LimitExceeded,
