@@ -7,10 +7,18 @@ Seq2ServeError
 │   ├── UnsupportedDirection
 │   ├── LimitExceeded
 │   └── NoAlignment
+├── AccessError           the caller may not do this (caller: another key)
+│   ├── MissingKey
+│   ├── InvalidKey
+│   └── Forbidden
 ├── Overloaded            no room now, later perhaps (caller: wait)
+├── RateLimited           this caller asks too often (caller: wait)
+├── QuotaExceeded         this caller has had what it may have (caller: ask the operator)
+├── DeadlineExceeded      not ready in the time that was allowed (caller)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
 
+import math
 from collections.abc import Sequence
 
 
@@ -48,6 +56,55 @@ class LimitExceeded(RequestError):
 
 class NoAlignment(RequestError):
     """The model has no attention that could show what it looked at."""
+
+
+class AccessError(Seq2ServeError):
+    """The caller may not do this. Messages never repeat a key."""
+
+
+class MissingKey(AccessError):
+    """A key is needed and none was given."""
+
+    def __init__(self) -> None:
+        super().__init__("an API key is needed")
+
+
+class InvalidKey(AccessError):
+    """There is no such key."""
+
+    def __init__(self) -> None:
+        super().__init__("the API key is not valid")
+
+
+class Forbidden(AccessError):
+    """The key is good, but not for this. `scope` is what it lacks."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"the API key lacks the scope {scope}")
+
+
+class RateLimited(Seq2ServeError):
+    """Too much within a minute for this key. `retry_after` is when it may go on, in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too many requests; try again in {math.ceil(retry_after)} s")
+
+
+class QuotaExceeded(Seq2ServeError):
+    """The key has used up its characters."""
+
+    def __init__(self) -> None:
+        super().__init__("the quota of characters is used up")
+
+
+class DeadlineExceeded(Seq2ServeError):
+    """The answer was not ready in `seconds`; the work is dropped."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"not ready within {seconds:g} s")
 
 
 class Overloaded(Seq2ServeError):
