@@ -43,7 +43,12 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     """Starts an engine for every bundle in the models directory, the default model first."""
     engines: list[Engine] = []
     faults: list[str] = []
-    limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
+    limits = SchedulerLimits(
+        settings.batch_tokens,
+        settings.batch_rows,
+        settings.waiting_tokens,
+        settings.waiting_sentences,
+    )
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
             engine = Engine.load(
@@ -83,7 +88,9 @@ def open_access(settings: Settings) -> Access:
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
-    limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
+    limits = RequestLimits(
+        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+    )
     access = open_access(settings)
     service = Service(metrics, limits, access)
 

@@ -42,6 +42,8 @@ class TranslationRequest:
     decoding: DecodingChoice = DecodingChoice()
     alignment: bool = False
     """Whether the best hypotheses come with what the model looked at."""
+    bulk: bool = False
+    """Whether others may go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Translator:
                 for text in texts
                 for source in text.sources
                 for length in [min(options.max_target_length, longest_sensible(len(source)))]
-            ]
+            ],
+            request.bulk,
         )
         try:
             decoded = await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
     )
+    max_seconds: float = Field(
+        300.0, gt=0, description="Longest time for a request; then the answer is a 504."
+    )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
         4096,
@@ -67,6 +70,7 @@ class Settings(BaseSettings):
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
     )
+    waiting_sentences: int = Field(20_000, ge=1, description="Sentences that may wait, likewise.")
     sentence_cache_bytes: int = Field(
         33_554_432,
         ge=0,

@@ -17,6 +17,7 @@ class RequestLimits:
     max_texts: int
     max_characters: int
     max_beam_size: int
+    max_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,3 +253,58 @@ def test_a_client_that_leaves_frees_its_place():
         assert steps == 1
         beam_size = engine.manifest.decoding.beam_size
         assert set(model.rows[1:]) == {beam_size}
+
+
+def test_what_is_too_late_is_dropped():
+    """Fails without a deadline, or when the work goes on after it: the caller has a 504 in time,
+    and the rows are out of the batch after the step that was running."""
+    model = GatedModel()
+    engine = make_engine(model)
+    with serve(app_over(engine)) as url:
+        headers = {"X-Request-Timeout": "0.2"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        assert answer.status_code == 504
+        assert answer.json()["error"]["code"] == "deadline_exceeded"
+        steps = len(model.rows)
+        model.opened.set()
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
+        assert answer.json()["translations"][0]["text"] == "hello"
+        assert set(model.rows[steps:]) == {engine.manifest.decoding.beam_size}
+
+
+def test_nobody_gets_more_time_than_the_setting_gives():
+    """Fails when the header alone decides."""
+    model = GatedModel()
+    with serve(app_over(make_engine(model), max_seconds=0.2)) as url:
+        headers = {"X-Request-Timeout": "3600"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        model.opened.set()
+        assert answer.status_code == 504
+
+
+async def test_bulk_reaches_the_queue(client, monkeypatch):
+    """Fails when the header is lost on the way."""
+    seen = []
+    submit = Engine.submit
+
+    def noting(self, inputs, bulk=False):
+        seen.append(bulk)
+        return submit(self, inputs, bulk)
+
+    monkeypatch.setattr(Engine, "submit", noting)
+    for headers in ({}, {"X-Priority": "bulk"}, {"X-Priority": "Interactive"}):
+        answer = await client.post("/v1/translate", json=BODY, headers=headers)
+        assert answer.status_code == 200
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Priority": "urgent"}]
+    + [{"X-Request-Timeout": value} for value in ("0", "-1", "nan", "inf", "soon", "")],
+)
+async def test_headers_that_make_no_sense_are_refused(client, headers):
+    """And named."""
+    answer = await client.post("/v1/translate", json=BODY, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["field"] in headers
