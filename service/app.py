@@ -24,6 +24,7 @@ from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
+from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
 
@@ -132,5 +133,7 @@ async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[
         logger.exception("loading the models failed")
         service.fail("loading the models failed")
         return ()
-    service.open(Translator(loaded.engines), loaded.faults)
+    identifier = FastTextIdentifier(packaged_model())
+    translator = Translator(loaded.engines, identifier, settings.max_sentences)
+    service.open(translator, loaded.faults)
     return loaded.engines

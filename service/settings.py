@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     max_characters: int = Field(
         100_000, ge=1, description="Most characters in one request, all its texts together."
     )
+    max_sentences: int = Field(
+        10_000, ge=1, description="Most sentences in one request, all its texts together."
+    )
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
     )

@@ -45,8 +45,7 @@ async def translate(
 ) -> TranslateAnswer:
     """Splits texts into sentences, translates them and joins them with their own white space."""
     wanted = body.to_pipeline()
-    result = await translated(request, service, caller, wanted)
-    return TranslateAnswer.of(result, wanted.direction)
+    return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)
 
 
 @router.get(

@@ -282,6 +282,16 @@ def test_nobody_gets_more_time_than_the_setting_gives():
         assert answer.status_code == 504
 
 
+def test_sentences_of_a_request_are_counted():
+    """Fails when only characters are: the shortest sentences are many."""
+    with serve(app_over(make_engine(), max_sentences=3)) as url:
+        for count, status in ((3, 200), (4, 422)):
+            body = BODY | {"text": "Good day. " * count}
+            answer = httpx.post(f"{url}/v1/translate", json=body)
+            assert answer.status_code == status
+    assert "4 sentences in one request; at most 3" in answer.text
+
+
 async def test_bulk_reaches_the_queue(client, monkeypatch):
     """Fails when the header is lost on the way."""
     seen = []
