@@ -4,6 +4,7 @@ Knows no HTTP and no translation. The file comes into being with the first gloss
 nobody asks for one needs no place to write.
 """
 
+import logging
 import re
 import sqlite3
 import threading
@@ -14,8 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.errors import LimitExceeded, StorageFailed, UnknownGlossary
+from service.errors import LimitExceeded, StoreFailed, UnknownGlossary
 
+logger = logging.getLogger(__name__)
+
+FILE = "glossaries.sqlite3"
 SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA foreign_keys = ON;
@@ -81,17 +85,18 @@ def _utc_now() -> datetime:
 class GlossaryStore:
     """Thread-safe. Every call is one transaction: what it has returned is on disk.
 
-    An owner sees only its own. Calls with an id raise UnknownGlossary; calls that would keep too
-    much raise LimitExceeded and change nothing; all raise StorageFailed when the file is unusable.
+    Without a directory glossaries live as long as the store. An owner sees only its own. Calls
+    with an id raise UnknownGlossary; calls that would keep too much raise LimitExceeded and change
+    nothing; all raise StoreFailed when the file is unusable.
     """
 
     def __init__(
         self,
-        path: Path,
+        directory: Path | None,
         limits: GlossaryLimits = GlossaryLimits(),
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._path = path
+        self._path = directory / FILE if directory is not None else None
         self._limits = limits
         self._now = now
         self._lock = threading.Lock()
@@ -176,17 +181,20 @@ class GlossaryStore:
             with self._lock, self._opened(creating) as connection, connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(f"glossaries cannot be kept in {self._path}: {error}") from error
+            logger.error("glossaries cannot be stored: %s", error)
+            raise StoreFailed("glossaries") from error
 
     @contextmanager
     def _opened(self, creating: bool) -> Iterator[sqlite3.Connection]:
-        if self._connection is None and not creating and not self._path.exists():
+        path = self._path
+        if self._connection is None and not creating and not (path and path.exists()):
             with closing(_connect(":memory:")) as empty:
                 yield empty
             return
+        if self._connection is None and path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _connect(str(self._path))
+            self._connection = _connect(path or ":memory:")
         yield self._connection
 
     def _checked(self, connection: sqlite3.Connection, owner: str, glossary: str) -> StoredGlossary:
@@ -211,7 +219,7 @@ class GlossaryStore:
         return stored
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
     connection.executescript(SCHEMA)
     return connection

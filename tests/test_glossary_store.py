@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.errors import LimitExceeded, StorageFailed, UnknownGlossary
-from service.glossary_store import Dictionary, DictionaryInfo, GlossaryLimits, GlossaryStore
+from service.errors import LimitExceeded, StoreFailed, UnknownGlossary
+from service.glossary_store import FILE, Dictionary, DictionaryInfo, GlossaryLimits, GlossaryStore
 
 TERMS = Dictionary("en", "ko", {"station": "역", "river": "강"})
 
@@ -15,7 +15,7 @@ TERMS = Dictionary("en", "ko", {"station": "역", "river": "강"})
 @pytest.fixture
 def path(tmp_path):
     """In a directory that does not exist yet."""
-    return tmp_path / "data" / "glossaries.sqlite"
+    return tmp_path / "data" / FILE
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def store(path):
     """A store with small limits and a clock that moves a second a look."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     times = (start + timedelta(seconds=s) for s in range(10_000))
-    store = GlossaryStore(path, GlossaryLimits(3, 4, 100), lambda: next(times))
+    store = GlossaryStore(path.parent, GlossaryLimits(3, 4, 100), lambda: next(times))
     yield store
     store.close()
 
@@ -42,7 +42,7 @@ def test_what_was_stored_comes_back(store):
 def test_it_survives_a_restart(store, path):
     """Another process finds what the first one kept, even if that one was killed."""
     made = store.create("", "Places", [TERMS])
-    other = GlossaryStore(path)
+    other = GlossaryStore(path.parent)
     assert other.list("") == [made]
     assert other.entries("", made.id, "en", "ko") == TERMS.entries
     other.close()
@@ -126,12 +126,22 @@ def test_what_is_too_much_changes_nothing(store):
         store.create("", "d", [TERMS])
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
-    """The message names it; nothing else breaks."""
-    (tmp_path / "file").write_text("in the way")
-    store = GlossaryStore(tmp_path / "file" / "glossaries.sqlite")
+def test_without_a_directory_they_are_kept_in_memory():
+    """As long as the store is."""
+    store = GlossaryStore(None)
     assert store.list("") == []
-    with pytest.raises(StorageFailed, match=r"glossaries\.sqlite"):
+    made = store.create("", "Places", [TERMS])
+    assert store.list("") == [made]
+    store.close()
+    assert store.list("") == []
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    """Reading goes on."""
+    (tmp_path / "file").write_text("in the way")
+    store = GlossaryStore(tmp_path / "file")
+    assert store.list("") == []
+    with pytest.raises(StoreFailed, match="glossaries"):
         store.create("", "Places", [TERMS])
 
 
@@ -139,13 +149,13 @@ def test_a_damaged_file_is_told(path):
     """It is left as it is."""
     path.parent.mkdir()
     path.write_bytes(b"no database " * 100)
-    with pytest.raises(StorageFailed):
-        GlossaryStore(path).list("")
+    with pytest.raises(StoreFailed):
+        GlossaryStore(path.parent).list("")
 
 
 def test_threads_share_a_store(path):
     """Nothing is lost or doubled."""
-    store = GlossaryStore(path)
+    store = GlossaryStore(path.parent)
     made = store.create("", "Places", [TERMS])
 
     def add(number: int) -> None:

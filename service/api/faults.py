@@ -23,7 +23,7 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
-    StorageFailed,
+    StoreFailed,
     UnknownGlossary,
     UnknownModel,
 )
@@ -134,14 +134,10 @@ def _(error: DeadlineExceeded) -> Fault:
 
 
 @fault_of.register(EngineFailed)
+@fault_of.register(StoreFailed)
 @fault_of.register(NotReady)
 def _(error: Exception) -> Fault:
     return Fault.of_status(503, str(error), retry_after(1))
-
-
-@fault_of.register
-def _(error: StorageFailed) -> Fault:
-    return Fault.of_status(503, str(error))
 
 
 CHALLENGE = (("WWW-Authenticate", "Bearer"),)  # RFC 9110 wants one with every 401
