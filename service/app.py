@@ -12,10 +12,17 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import native, operations, page
+from service.api import glossaries, kserve, native, operations, page
 from service.api.checks import RequestLimits
+from service.api.cors import CrossOrigin
+from service.api.deepl import account, multilingual
+from service.api.deepl import errors as deepl_errors
+from service.api.deepl import glossaries as deepl_glossaries
+from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import Instrumentation
+from service.api.libretranslate import errors as libretranslate_errors
+from service.api.libretranslate import text as libretranslate
 from service.api.state import Service
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
@@ -23,12 +30,15 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
 from service.engine.trial import try_out
 from service.errors import BundleError
+from service.glossary_store import GlossaryStore
 from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
+
+DEEPL = (deepl_translate, account, deepl_glossaries, multilingual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,8 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
     )
     access = open_access(settings)
-    service = Service(metrics, limits, access)
+    stored = GlossaryStore(settings.data)
+    service = Service(metrics, limits, access, stored)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -109,6 +120,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
             access.close()
+            stored.close()
 
     app = FastAPI(
         title="seq2serve",
@@ -123,8 +135,13 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     app.include_router(operations.router)
     if settings.page:
         app.include_router(page.router)
-    shapes = ErrorShapes()
+    for part in (glossaries, libretranslate, kserve, *DEEPL):
+        app.include_router(part.router)
+    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)
+    app.add_middleware(
+        CrossOrigin, shape=libretranslate_errors.SHAPE, origins=settings.cors_origins
+    )
     app.add_middleware(
         Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes, shapes=shapes
     )

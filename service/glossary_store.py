@@ -155,6 +155,18 @@ class GlossaryStore:
             _write(connection, glossary, dictionary)
             return self._checked(connection, owner, glossary)
 
+    def replace_all(
+        self, owner: str, glossary: str, name: str, dictionaries: Sequence[Dictionary]
+    ) -> StoredGlossary:
+        """Gives a glossary another name and other terms in all directions."""
+        with self._transaction() as connection:
+            _read(connection, owner, glossary)
+            connection.execute("DELETE FROM entry WHERE glossary = ?", (glossary,))
+            connection.execute("UPDATE glossary SET name = ? WHERE id = ?", (name, glossary))
+            for dictionary in dictionaries:
+                _write(connection, glossary, dictionary)
+            return self._checked(connection, owner, glossary)
+
     def delete(self, owner: str, glossary: str) -> None:
         """Deletes a glossary with all its terms."""
         with self._transaction() as connection:

@@ -147,6 +147,11 @@ class Metrics:
         self.queues = QueueCollector()
         self.registry.register(self.queues)
 
+    def characters_translated(self) -> int:
+        """Of all models together, since the start."""
+        samples = (s for metric in self.characters.collect() for s in metric.samples)
+        return int(sum(s.value for s in samples if s.name.endswith("_total")))
+
     def for_model(self, name: str) -> "ModelMetrics":
         """The same metrics with the model's label filled in."""
         return ModelMetrics(self, name)

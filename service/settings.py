@@ -98,5 +98,10 @@ class Settings(BaseSettings):
         description="Directory for what outlives the process, such as the usage of keys; without "
         "it that is kept in memory.",
     )
+    cors_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="Origins of pages that may ask LibreTranslate's routes, as a JSON list; `*` is "
+        "all, as LibreTranslate has it.",
+    )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

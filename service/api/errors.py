@@ -102,7 +102,12 @@ def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
         return Response(status_code=CLIENT_GONE)
 
     for kind in (
-        RequestValidationError, InvalidRequest, Refusal, Seq2ServeError, NotReady, HTTPException
+        RequestValidationError,
+        InvalidRequest,
+        Refusal,
+        Seq2ServeError,
+        NotReady,
+        HTTPException,
     ):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientGone, gone)

@@ -10,6 +10,7 @@ from service.engine.vocabulary import Piece
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
 from service.text.alignment import Span
 
+
 def _sound_texts(value: Any) -> Any:
     """Says what is wrong with a text and with which, where a union of types would only guess."""
     if not isinstance(value, str | list):

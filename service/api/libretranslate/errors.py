@@ -45,7 +45,8 @@ class ErrorAnswer(BaseModel):
     """The body of every answer that is not a success."""
 
     error: str = Field(
-        description="What went wrong, for people.", examples=["Invalid request: missing q parameter"]
+        description="What went wrong, for people.",
+        examples=["Invalid request: missing q parameter"],
     )
 
 
@@ -62,9 +63,7 @@ def answer(fault: Fault) -> Response:
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of the statuses that a route can answer with."""
-    return {
-        status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in statuses
-    }
+    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in statuses}
 
 
 SHAPE = ErrorShape(PATHS, answer)
