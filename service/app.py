@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from prometheus_client import start_http_server
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.access.access import Access
@@ -20,10 +22,12 @@ from service.api.deepl import errors as deepl_errors
 from service.api.deepl import glossaries as deepl_glossaries
 from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
-from service.api.instrumentation import Instrumentation
+from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.libretranslate import errors as libretranslate_errors
 from service.api.libretranslate import text as libretranslate
+from service.api.patience import HttpLimits
 from service.api.state import Service
+from service.api.urgency import PRIORITY, TIMEOUT
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
@@ -39,6 +43,8 @@ from service.text.language import FastTextIdentifier, packaged_model
 logger = logging.getLogger(__name__)
 
 DEEPL = (deepl_translate, account, deepl_glossaries, multilingual)
+CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
+"""What scripts of other web sites may send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,24 @@ def open_access(settings: Settings) -> Access:
     return Access(KeyFile(settings.keys), UsageStore(settings.data))
 
 
+@contextmanager
+def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    """Serves metrics on a port of their own, if they have one."""
+    if settings.metrics_port is None:
+        yield
+        return
+    server, thread = start_http_server(
+        settings.metrics_port, settings.host, registry=metrics.registry
+    )
+    logger.info("metrics on port %d", server.server_port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
@@ -115,7 +139,8 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(_open(service, settings, load))
         try:
-            yield
+            with metrics_server(settings, metrics):
+                yield
         finally:
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
@@ -129,22 +154,35 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         description="Translates text with Transformer and RNN models that run on ONNX Runtime.",
         lifespan=lifespan,
         redirect_slashes=False,
+        # FastAPI's own pages of documents load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     app.include_router(native.router)
     app.include_router(operations.router)
+    if settings.metrics_port is None:
+        app.include_router(operations.metrics_router)
+    app.include_router(page.docs_router)
     if settings.page:
         app.include_router(page.router)
     for part in (glossaries, libretranslate, kserve, *DEEPL):
         app.include_router(part.router)
     shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)
-    app.add_middleware(
-        CrossOrigin, shape=libretranslate_errors.SHAPE, origins=settings.cors_origins
-    )
-    app.add_middleware(
-        Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes, shapes=shapes
-    )
+    http = HttpLimits(settings.max_body_bytes, settings.body_seconds, settings.read_seconds)
+    app.add_middleware(Instrumentation, metrics=metrics, limits=http, shapes=shapes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=CORS_HEADERS,
+            expose_headers=["Retry-After", REQUEST_ID],
+            max_age=86_400,
+        )
+    origins = settings.libretranslate_origins
+    app.add_middleware(CrossOrigin, shape=libretranslate_errors.SHAPE, origins=origins)
     return app
 
 

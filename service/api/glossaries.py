@@ -17,6 +17,7 @@ from service.api.state import Service, ServiceOf
 from service.glossary_store import Dictionary, StoredGlossary
 
 EXAMPLE = {"source": "en", "target": "ko", "entries": {"station": "역"}}
+Terms = Annotated[dict[str, str], AfterValidator(lambda terms: sound_terms(terms.items()))]
 router = APIRouter(prefix="/v1/glossaries", tags=["glossaries"])
 
 
@@ -27,9 +28,56 @@ class DictionaryBody(BaseModel):
 
     source: str = Field(description="Language of the source terms.", examples=["en"])
     target: str = Field(description="Language of the target terms.", examples=["ko"])
-    entries: Annotated[dict[str, str], AfterValidator(lambda terms: sound_terms(terms.items()))] = (
-        Field(
-            description="Target term by source term; equal terms are not translated.",
+    entries: Terms = Field(
+        description="Target term by source term; equal terms are not translated.",
+        examples=[{"station": "역"}],
+    )
+
+
+class GlossaryBody(BaseModel):
+    """A glossary as it is stored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, AfterValidator(sound_name)] = Field(
+        description="Its name; several may have one.", examples=["Places"]
+    )
+    dictionaries: list[DictionaryBody] = Field(
+        description="Its directions, each once.", min_length=1, examples=[[EXAMPLE]]
+    )
+
+    def to_store(self, service: Service) -> list[Dictionary]:
+        """In the store's words. Raises InvalidRequest."""
+        known = served_languages(service.translator)
+        problems = [
+            Problem(f"dictionaries.{number}.{field}", f"served languages: {', '.join(known)}")
+            for number, each in enumerate(self.dictionaries)
+            for field, code in (("source", each.source), ("target", each.target))
+            if code not in known
+        ]
+        if len({(d.source, d.target) for d in self.dictionaries}) < len(self.dictionaries):
+            problems.append(Problem("dictionaries", "a direction comes twice"))
+        if problems:
+            raise InvalidRequest(problems)
+        return [Dictionary(d.source, d.target, d.entries) for d in self.dictionaries]
+
+
+class DictionaryInfoAnswer(BaseModel):
+    """A direction without its terms."""
+
+    source: str = Field(description="Language of the source terms.", examples=["en"])
+    target: str = Field(description="Language of the target terms.", examples=["ko"])
+    entry_count: int = Field(description="How many terms it has.", examples=[1])
+
+
+class GlossaryAnswer(BaseModel):
+    """A stored glossary without its terms."""
+
+    id: str = Field(description="Its id.", examples=["def3a26b-3e84-45b3-84ae-0c0aaf3525f7"])
+    name: str = Field(description="Its name.", examples=["Places"])
+    created: datetime = Field(description="When it was created.", examples=["2026-01-01T00:00:00Z"])
+    dictionaries: list[DictionaryInfoAnswer] = Field(
+        description="Its directions.",
         examples=[[{"source": "en", "target": "ko", "entry_count": 1}]],
     )
 

@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from service.api.bodies import documented, read
 from service.api.deepl.entries import TSV, EntriesFormat, read_entries, write_entries
