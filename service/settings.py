@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     )
     libretranslate_origins: tuple[str, ...] = Field(
         ("*",),
-        description="Likewise, for the routes that LibreTranslate has too; by default every one, as "
+        description="Likewise, for the routes of LibreTranslate's API; by default every one, as "
         "there.",
     )
     metrics_port: int | None = Field(

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.api.access import CallerOf
+from service.api.access import CallerOf, may_translate
 from service.api.checks import InvalidRequest, Problem
 from service.api.errors import error_responses
 from service.api.glossary_terms import sound_name, sound_terms
@@ -116,7 +116,7 @@ class WholeGlossaryAnswer(BaseModel):
     "",
     status_code=201,
     summary="Store a glossary",
-    dependencies=[Depends(json_only)],
+    dependencies=[Depends(may_translate), Depends(json_only)],
     responses=error_responses(400, 401, 403, 413, 415, 422, 503),
 )
 async def create(body: GlossaryBody, service: ServiceOf, caller: CallerOf) -> GlossaryAnswer:
@@ -162,7 +162,7 @@ async def get(glossary: str, service: ServiceOf, caller: CallerOf) -> WholeGloss
 @router.put(
     "/{glossary}",
     summary="Replace a glossary",
-    dependencies=[Depends(json_only)],
+    dependencies=[Depends(may_translate), Depends(json_only)],
     responses=error_responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
 async def replace(
