@@ -104,8 +104,8 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Directory for what outlives the process, such as the usage of keys; without "
-        "it that is kept in memory.",
+        description="Directory for what outlives the process, such as the usage of keys and stored "
+        "glossaries; without it that is kept in memory.",
     )
     cors_origins: tuple[str, ...] = Field(
         (),
