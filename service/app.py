@@ -12,11 +12,13 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import native, operations, page
+from service.api import documents, native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
-from service.api.instrumentation import Instrumentation
+from service.api.instrumentation import BodyLimits, Instrumentation
 from service.api.state import Service
+from service.documents.jobs import DocumentJobs, JobLimits
+from service.documents.shelf import DirectoryShelf, MemoryShelf
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
@@ -37,6 +39,8 @@ class Loaded:
     faults: tuple[str, ...]
 
 
+FILE_PATHS = frozenset({documents.PATH})
+"""Where whole files are sent."""
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
@@ -86,14 +90,30 @@ def open_access(settings: Settings) -> Access:
     return Access(KeyFile(settings.keys), UsageStore(settings.data))
 
 
+def open_documents(settings: Settings) -> DocumentJobs:
+    """Raises StoreFailed if there is a data directory that cannot be written."""
+    limits = JobLimits(
+        settings.documents, settings.documents_bytes, seconds=settings.documents_seconds
+    )
+    if settings.data is None:
+        return DocumentJobs(limits, MemoryShelf())
+    return DocumentJobs(limits, DirectoryShelf(settings.data / "documents"))
+
+
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
     limits = RequestLimits(
-        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+        settings.max_texts,
+        settings.max_characters,
+        settings.max_beam_size,
+        settings.max_seconds,
+        settings.max_file_bytes,
     )
     access = open_access(settings)
-    service = Service(metrics, limits, access)
+    jobs = open_documents(settings)
+    metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
+    service = Service(metrics, limits, access, jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -101,6 +121,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         try:
             yield
         finally:
+            await jobs.close()
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
             access.close()
@@ -115,13 +136,17 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     )
     app.state.service = service
     app.include_router(native.router)
+    app.include_router(documents.router)
     app.include_router(operations.router)
     if settings.page:
         app.include_router(page.router)
     shapes = ErrorShapes()
     install_error_handlers(app, shapes)
     app.add_middleware(
-        Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes, shapes=shapes
+        Instrumentation,
+        metrics=metrics,
+        limits=BodyLimits(settings.max_body_bytes, settings.max_file_bytes, FILE_PATHS),
+        shapes=shapes,
     )
     return app
 

@@ -26,6 +26,23 @@ _REJECTED = frozenset({413, 429})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+FORM_BYTES = 65_536
+"""For what stands around a file in a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Most bytes of a body; there is more room where files are sent."""
+
+    ordinary: int
+    files: int
+    file_paths: frozenset[str] = frozenset()
+
+    def of(self, path: str) -> int:
+        """For a body that is sent to this path."""
+        return self.files + FORM_BYTES if path in self.file_paths else self.ordinary
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request and its answer, so far."""
@@ -39,11 +56,11 @@ class Instrumentation:
     """ASGI middleware. Nothing raised below it gets past it, and none of it is shown."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, shapes: ErrorShapes
+        self, app: ASGIApp, metrics: Metrics, limits: BodyLimits, shapes: ErrorShapes
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
         self._shapes = shapes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,11 +73,12 @@ class Instrumentation:
         send = _noting(send, exchange)
         self._metrics.http_in_flight.inc()
         try:
-            if _declared_length(headers) > self._max_body_bytes:
-                response = self._shapes.answer(scope["path"], self._too_large())
+            most = self._limits.of(scope["path"])
+            if _declared_length(headers) > most:
+                response = self._shapes.answer(scope["path"], _too_large(most))
                 await response(scope, receive, send)
             else:
-                await self._app(scope, self._counting(receive), send)
+                await self._app(scope, _counting(receive, most), send)
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if exchange.status is None:
@@ -81,26 +99,29 @@ class Instrumentation:
         seconds = time.monotonic() - exchange.started
         self._metrics.http_seconds.labels(method, route).observe(seconds)
 
-    def _counting(self, receive: Receive) -> Receive:
-        """For bodies that do not say their length beforehand."""
-        read = 0
 
-        async def counting() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._max_body_bytes:
-                raise HTTPException(413, self._limit_in_words(), {"Connection": "close"})
-            return message
+def _counting(receive: Receive, most: int) -> Receive:
+    """For bodies that do not say their length beforehand."""
+    read = 0
 
-        return counting
+    async def counting() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413, _in_words(most), {"Connection": "close"})
+        return message
 
-    def _too_large(self) -> Fault:
-        close = (("Connection", "close"),)  # or the body that nobody wants would still be sent
-        return Fault.of_status(413, self._limit_in_words(), close)
+    return counting
 
-    def _limit_in_words(self) -> str:
-        return f"the body is larger than {self._max_body_bytes} bytes"
+
+def _too_large(most: int) -> Fault:
+    close = (("Connection", "close"),)  # or the body that nobody wants would still be sent
+    return Fault.of_status(413, _in_words(most), close)
+
+
+def _in_words(most: int) -> str:
+    return f"the body is larger than {most} bytes"
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -104,6 +104,7 @@ class DocumentJobs:
     @property
     def counts(self) -> dict[JobState, int]:
         """Jobs in each state."""
+        self._expire()
         states = [job.state for job in self._jobs.values()]
         return {state: states.count(state) for state in JobState}
 
@@ -160,16 +161,18 @@ class DocumentJobs:
             async with self._turns:
                 job.state, job.started = JobState.TRANSLATING, self._clock()
                 data = await work(report)
-            await asyncio.to_thread(self._shelf.put, job.id, data)
+            await asyncio.shield(self._keep(job, data))  # half a file is not left behind
             job.state, job.size = JobState.DONE, len(data)
-        except asyncio.CancelledError:
-            self._shelf.drop(job.id)
-            raise
         except Exception as error:
             if not isinstance(error, Seq2ServeError):
                 logger.exception("translating a document failed")
             job.state, job.error, job.size = JobState.FAILED, error, 0
         job.ended = self._clock()
+
+    async def _keep(self, job: _Job, data: bytes) -> None:
+        await asyncio.to_thread(self._shelf.put, job.id, data)
+        if job.id not in self._jobs:
+            self._shelf.drop(job.id)
 
     def _status(self, job: _Job) -> JobStatus:
         left = None

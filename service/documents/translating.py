@@ -30,13 +30,12 @@ async def translate_document(
     Raises RequestError or EngineFailed.
     """
     wanted = replace(wanted, format=document.format, bulk=True)
-    if wanted.source is None and document.texts:
-        # As a whole: a heading of one word could be in any language.
-        sample = replace(wanted, texts=(_beginning(document.texts),))
-        (detection,) = await translator.identify(sample)
-        wanted = replace(wanted, source=detection.language)
-        if detection.language == wanted.target:
-            return document.write(document.texts)
+    # As a whole: a heading of one word could be in any language.
+    found = await translator.identify(replace(wanted, texts=(_beginning(document.texts),)))
+    if found is not None:
+        wanted = replace(wanted, source=found[0].language)
+    if wanted.source == wanted.target:
+        return document.write(document.texts)
     done: list[str] = []
     characters = 0
     for texts in portions(document.texts):
