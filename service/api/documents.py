@@ -89,7 +89,7 @@ async def send(
     request: Request,
     service: ServiceOf,
     caller: CallerOf,
-    file: Annotated[UploadFile, File(description=f"One of: {', '.join(SUFFIXES)}; in UTF-8.")],
+    file: Annotated[UploadFile, File(description=f"One of: {', '.join(SUFFIXES)}; UTF-8.", examples=["guide.md"])],
     target: Annotated[str, Form(description="Language to translate into.", examples=["ko"])],
     source: Annotated[
         str, Form(description='Language of the file; "auto" finds out.', examples=["en"])
