@@ -89,7 +89,10 @@ async def send(
     request: Request,
     service: ServiceOf,
     caller: CallerOf,
-    file: Annotated[UploadFile, File(description=f"One of: {', '.join(SUFFIXES)}; UTF-8.", examples=["guide.md"])],
+    file: Annotated[
+        UploadFile,
+        File(description=f"One of: {', '.join(SUFFIXES)}; UTF-8.", examples=["guide.md"]),
+    ],
     target: Annotated[str, Form(description="Language to translate into.", examples=["ko"])],
     source: Annotated[
         str, Form(description='Language of the file; "auto" finds out.', examples=["en"])
