@@ -7,7 +7,10 @@ Seq2ServeError
 │   ├── UnsupportedDirection
 │   ├── LimitExceeded
 │   ├── NoAlignment
-│   └── UnknownGlossary
+│   ├── UnknownGlossary
+│   ├── UnsupportedDocument
+│   ├── UnreadableDocument
+│   └── UnknownDocument
 ├── AccessError           the caller may not do this (caller: another key)
 │   ├── MissingKey
 │   ├── InvalidKey
@@ -16,6 +19,7 @@ Seq2ServeError
 ├── RateLimited           this caller asks too often (caller: wait)
 ├── QuotaExceeded         this caller has had what it may have (caller: ask the operator)
 ├── DeadlineExceeded      not ready in the time that was allowed (caller)
+├── DocumentNotReady      it is being translated (caller: wait)
 ├── StoreFailed           the disk does not take what must be kept (operator)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
@@ -67,6 +71,27 @@ class UnknownGlossary(RequestError):
         super().__init__("glossary", message)
 
 
+class UnsupportedDocument(RequestError):
+    """No such kind of file is translated."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("file", message)
+
+
+class UnreadableDocument(RequestError):
+    """The file is not what its name says, or in another encoding than UTF-8."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("file", message)
+
+
+class UnknownDocument(RequestError):
+    """There is no such job: it never was, it is another caller's, or its time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("id", "there is no such document, or not any more")
+
+
 class AccessError(Seq2ServeError):
     """The caller may not do this. Messages never repeat a key."""
 
@@ -114,6 +139,13 @@ class DeadlineExceeded(Seq2ServeError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"not ready within {seconds:g} s")
+
+
+class DocumentNotReady(Seq2ServeError):
+    """The result is asked for before there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("the document is still being translated")
 
 
 class Overloaded(Seq2ServeError):

@@ -98,7 +98,7 @@ async def detect(request: Request, service: ServiceOf) -> list[DetectedLanguage]
     """The served languages that it may be in, the likeliest first; never empty."""
     fields = await read(request, DetectFields, words)
     text = fields.q if isinstance(fields.q, str) else "\n".join(fields.q)
-    found = [detected(d) for d in service.translator.identify(text)]
+    found = [detected(d) for d in service.translator.detections(text)]
     return [d for d in found if d.confidence] or found[:1]
 
 
