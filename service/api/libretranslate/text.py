@@ -28,6 +28,7 @@ from service.api.libretranslate.schemas import (
 from service.api.state import Service, ServiceOf
 from service.api.translating import translated_or_same
 from service.assembly import Translation
+from service.documents.reading import SUFFIXES
 from service.pipeline import DecodingChoice, TranslationRequest, Translator
 from service.text.language import Detection
 from service.text.markup import TextFormat
@@ -122,12 +123,12 @@ async def settings(service: ServiceOf) -> Settings:
     return Settings(
         apiKeys=service.access.needs_key,
         charLimit=service.limits.max_characters,
-        filesTranslation=False,
+        filesTranslation=True,
         frontendTimeout=500,
         keyRequired=service.access.needs_key,
         language=first,
         suggestions=False,
-        supportedFilesFormat=[],
+        supportedFilesFormat=list(SUFFIXES),
     )
 
 
