@@ -28,8 +28,9 @@ from service.api.libretranslate.schemas import (
 from service.api.state import Service, ServiceOf
 from service.api.translating import translated_or_same
 from service.assembly import Translation
+from service.decoding import DecodingChoice
 from service.documents.reading import SUFFIXES
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
 from service.text.language import Detection
 from service.text.markup import TextFormat
 
