@@ -3,7 +3,7 @@
 `language` is always the one that was translated into.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from service.engine.request import Decoded
 from service.engine.vocabulary import Piece, Vocabulary
-from service.preparation import PreparedText
+from service.preparation import PreparedText, Sentence
 from service.text.alignment import Span, WordLink, link_words
 from service.text.language import Detection
+from service.text.projection import Attention
 from service.text.quality import QualityWarning
-from service.text.segmentation import Segmentation
+from service.text.restoration import Restored, restore
+from service.text.rewriting import Rewriting
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,50 +65,92 @@ def untranslated(text: str, detected: Detection) -> Translation:
 
 
 def join_sentences(
-    vocabulary: Vocabulary, language: str, text: PreparedText, sentences: Sequence[Decoded]
+    vocabulary: Vocabulary,
+    language: str,
+    text: PreparedText,
+    sentences: Sequence[Decoded],
+    alignment: bool = False,
 ) -> tuple[tuple[TextHypothesis, ...], tuple[SentenceAlignment, ...] | None]:
-    """Hypotheses of the whole text, best first, and alignments if they were asked for.
+    """Hypotheses of the whole text, best first, and alignments if they are wanted.
 
     The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
     count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
+    spelt = [
+        spell(vocabulary, language, *pair) for pair in zip(text.sentences, sentences, strict=True)
+    ]
     joined = []
     for rank in range(count):
         # A sentence with fewer hypotheses repeats its last one.
         chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
-        whole = text.segmentation.join([vocabulary.decode(h.ids) for h in chosen])
+        texts = [each[min(rank, len(each) - 1)].rewriting.after for each in spelt]
         score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
-        joined.append(TextHypothesis(whole, score, tokens))
-    aligned = align_sentences(vocabulary, language, text.segmentation, sentences)
+        joined.append(TextHypothesis(text.segmentation.join(texts), score, tokens))
+    best = [each[0].rewriting for each in spelt]
+    aligned = align_sentences(vocabulary, language, text, sentences, best) if alignment else None
     return tuple(joined), aligned
 
 
+def spell(
+    vocabulary: Vocabulary, language: str, sentence: Sentence, decoded: Decoded
+) -> list[Restored]:
+    """The hypotheses of a sentence with all that the model was not shown; only the best one comes
+    with attention, in the others things find their places without."""
+    attention = None
+    if sentence.needs_alignment and decoded.alignment is not None:
+        read = vocabulary.source_pieces(sentence.shown, language)
+        said = vocabulary.target_pieces(decoded.hypotheses[0].ids)
+        attention = Attention(decoded.alignment, spans_of(read), spans_of(said))
+    return [
+        restore(
+            sentence.shielded,
+            sentence.terms,
+            vocabulary.decode(hypothesis.ids),
+            None if rank else attention,
+        )
+        for rank, hypothesis in enumerate(decoded.hypotheses)
+    ]
+
+
+def spans_of(pieces: Sequence[Piece]) -> tuple[Span, ...]:
+    """Where pieces stand."""
+    return tuple(Span(piece.start, piece.end) for piece in pieces)
+
+
 def align_sentences(
-    vocabulary: Vocabulary, language: str, segmentation: Segmentation, sentences: Sequence[Decoded]
-) -> tuple[SentenceAlignment, ...] | None:
-    """Pieces, spans, attention and word links of the best hypotheses; None if nobody asked."""
-    translated = [vocabulary.decode(sentence.hypotheses[0].ids) for sentence in sentences]
+    vocabulary: Vocabulary,
+    language: str,
+    text: PreparedText,
+    sentences: Sequence[Decoded],
+    translated: Sequence[Rewriting],
+) -> tuple[SentenceAlignment, ...]:
+    """Pieces, spans, attention and word links of the best hypotheses. What the model was not shown
+    counts as what stood for it."""
+    segmentation = text.segmentation
     found = []
-    for text, translation, sentence, source_start, target_start in zip(
-        segmentation.sentences,
-        translated,
+    for sentence, decoded, translation, source_start, target_start in zip(
+        text.sentences,
         sentences,
+        translated,
         segmentation.starts(segmentation.sentences),
-        segmentation.starts(translated),
+        segmentation.starts([each.after for each in translated]),
         strict=True,
     ):
-        if sentence.alignment is None:
-            return None
-        read = vocabulary.source_pieces(text, language)
-        said = vocabulary.target_pieces(sentence.hypotheses[0].ids)
-        spans = [[Span(piece.start, piece.end) for piece in pieces] for pieces in (read, said)]
-        links = link_words(sentence.alignment, (text, spans[0]), (translation, spans[1]))
+        assert decoded.alignment is not None, "asked for, for every sentence"
+        shown = sentence.shielded.rewriting
+        read = moved(vocabulary.source_pieces(sentence.shown, language), shown.backward)
+        said = moved(vocabulary.target_pieces(decoded.hypotheses[0].ids), translation.forward)
+        links = link_words(
+            decoded.alignment,
+            (sentence.text, spans_of(read)),
+            (translation.after, spans_of(said)),
+        )
         found.append(
             SentenceAlignment(
-                Span(0, len(text)).shifted(source_start),
-                Span(0, len(translation)).shifted(target_start),
+                Span(0, len(sentence.text)).shifted(source_start),
+                Span(0, len(translation.after)).shifted(target_start),
                 shift_pieces(read, source_start),
                 shift_pieces(said, target_start),
-                sentence.alignment,
+                decoded.alignment,
                 tuple(
                     WordLink(link.source.shifted(source_start), link.target.shifted(target_start))
                     for link in links
@@ -114,6 +158,12 @@ def align_sentences(
             )
         )
     return tuple(found)
+
+
+def moved(pieces: Sequence[Piece], move: Callable[[Span], Span]) -> tuple[Piece, ...]:
+    """The pieces where a rewriting puts them."""
+    spans = [move(Span(piece.start, piece.end)) for piece in pieces]
+    return tuple(Piece(p.text, s.start, s.end) for p, s in zip(pieces, spans, strict=True))
 
 
 def shift_pieces(pieces: Sequence[Piece], by: int) -> tuple[Piece, ...]:

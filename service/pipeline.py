@@ -14,7 +14,7 @@ from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
-from service.preparation import PreparedText, prepare
+from service.preparation import Cutting, PreparedText, prepare
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
@@ -55,6 +55,11 @@ class TranslationRequest:
     markup: MarkupOptions = PLAIN_MARKUP
     splitting: Splitting = Splitting.SENTENCES
     glossary: Glossary = NO_TERMS
+
+    @property
+    def cutting(self) -> Cutting:
+        """How the texts are taken apart."""
+        return Cutting(self.splitting, self.glossary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +163,25 @@ class Translator:
         engine = self.choose(request.model, part.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest)
         texts, timings = await _run(
-            request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
+            request, lambda: prepare(engine, part.direction, part.texts, request.cutting)
         )
-        sentences = sum(len(text.sources) for text in texts)
+        sentences = sum(len(text.sentences) for text in texts)
         if sentences > self._max_sentences:
             most = self._max_sentences
             raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
+        able = engine.manifest.aligner is not None
         tickets = engine.submit(
             [
-                SearchInput(source, replace(options, max_target_length=length), request.alignment)
+                SearchInput(
+                    sentence.source,
+                    replace(options, max_target_length=length),
+                    able and (request.alignment or sentence.needs_alignment),
+                )
                 for text in texts
-                for source in text.sources
-                for length in [min(options.max_target_length, longest_sensible(len(source)))]
+                for sentence in text.sentences
+                for length in [
+                    min(options.max_target_length, longest_sensible(len(sentence.source)))
+                ]
             ],
             request.bulk,
         )
@@ -183,7 +195,9 @@ class Translator:
             engine.metrics.stage("decode", sentence.decode_seconds)
         timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
         timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
-        result = await _run(request, lambda: finish(engine, part, texts, decoded, timings))
+        result = await _run(
+            request, lambda: finish(engine, part, request.alignment, texts, decoded, timings)
+        )
         timings["total"] = time.monotonic() - started
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
@@ -292,6 +306,7 @@ def longest_sensible(source_length: int) -> int:
 def finish(
     engine: Engine,
     part: Part,
+    alignment: bool,
     texts: Sequence[PreparedText],
     decoded: Sequence[Decoded],
     timings: dict[str, float],
@@ -302,7 +317,11 @@ def finish(
     direction = part.direction
     joined = (
         join_sentences(
-            engine.vocabulary, direction.target, text, list(islice(left, len(text.sources)))
+            engine.vocabulary,
+            direction.target,
+            text,
+            list(islice(left, len(text.sentences))),
+            alignment,
         )
         for text in texts
     )

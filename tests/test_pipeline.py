@@ -21,8 +21,10 @@ from service.pipeline import (
     Translator,
     resolve_decoding,
 )
-from service.preparation import PreparedText
+from service.preparation import PreparedText, Sentence
 from service.text.language import Detection
+from service.text.protection import Shielded
+from service.text.rewriting import Rewriting
 from service.text.segmentation import Segmentation
 from tests.fakes import EchoModel, Gate, make_engine, make_manifest
 from tests.polling import wait_until
@@ -330,7 +332,8 @@ def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
 
     segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
     sentences = [decoded("a", "b", "c"), decoded("p", "q")]
-    text = PreparedText(segmentation, ())
+    bare = [Sentence(x, Shielded(Rewriting(x)), (), ()) for x in segmentation.sentences]
+    text = PreparedText(segmentation, tuple(bare))
     hypotheses, _ = join_sentences(engine.vocabulary, "ko", text, sentences)
     assert [h.text for h in hypotheses] == ["<a p>", "<b q>", "<c q>"]
     assert [h.tokens for h in hypotheses] == [2, 2, 2]
