@@ -103,9 +103,12 @@ class _Restoration:
         if particle := particle_at(self._said, end):
             word = None if literal.kind is Kind.PLACEHOLDER else literal.text
             text, end = text + agree(particle, word), end + len(particle)
-        # Addresses and names must not grow by letters that touch them.
-        left = " " if _ASCII_WORD.match(before) else ""
-        right = " " if end == span.end and _ASCII_WORD.match(after) else ""
+        # Addresses and names must not grow by letters that touched them nowhere before.
+        sentence, place = self._shielded.rewriting.before, literal.span
+        touched_before = _ASCII_WORD.match(sentence[: place.start][-1:])
+        touched_after = _ASCII_WORD.match(sentence, place.end)
+        left = " " if _ASCII_WORD.match(before) and not touched_before else ""
+        right = " " if end == span.end and _ASCII_WORD.match(after) and not touched_after else ""
         self._edit(Edit(span.start, end, f"{left}{text}{right}"), literal.span)
 
     def _insert_literal(self, number: int, literal: Hidden) -> None:
