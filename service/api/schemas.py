@@ -1,16 +1,14 @@
 """The native API's requests and responses. Types and shapes only; limits are checked elsewhere."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.api.texts import fault_in
 from service.assembly import SentenceAlignment, Translation
 from service.engine.vocabulary import Piece
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
 from service.text.alignment import Span
-
-_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
 def _sound_texts(value: Any) -> Any:
@@ -25,10 +23,8 @@ def _sound_texts(value: Any) -> Any:
             raise ValueError(f"{place} is not a string")
         if not text:
             raise ValueError(f"{place} is empty")
-        if "\0" in text:
-            raise ValueError(f"{place} contains the character NUL (U+0000)")
-        if _SURROGATE.search(text):
-            raise ValueError(f"{place} contains half of a surrogate pair, which is no character")
+        if fault := fault_in(text):
+            raise ValueError(f"{place} {fault}")
     return value
 
 
