@@ -15,9 +15,10 @@ from service.preparation import PreparedText, Sentence
 from service.text.alignment import Span, WordLink, link_words
 from service.text.language import Detection
 from service.text.projection import Attention
-from service.text.quality import QualityWarning
-from service.text.restoration import Restored, restore
+from service.text.quality import Fault, QualityWarning
+from service.text.restoration import restore
 from service.text.rewriting import Rewriting
+from service.text.segmentation import Segmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,20 @@ class SentenceAlignment:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceScores:
+    """The best hypothesis of one sentence. Spans count in the whole text and its translation."""
+
+    source: Span
+    target: Span
+    score: float
+    confidence: float | None
+    """None if the model has not been calibrated."""
+    pieces: tuple[Piece, ...]
+    """With eos, if it was said."""
+    piece_scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """The hypotheses of one text, best first; never empty."""
 
@@ -56,6 +71,10 @@ class Translation:
     detected: Detection | None = None
     """What the source was found to be, if the caller did not say."""
     warnings: tuple[QualityWarning, ...] = ()
+    confidence: float | None = None
+    """How sure the translation is, 0 to 1; None if the model has not been calibrated."""
+    scores: tuple[SentenceScores, ...] | None = None
+    """One for each sentence, if they were asked for."""
 
 
 def untranslated(text: str, detected: Detection) -> Translation:
@@ -64,51 +83,76 @@ def untranslated(text: str, detected: Detection) -> Translation:
     return Translation(detected.language, None, (hypothesis,), detected=detected)
 
 
-def join_sentences(
+def spell(
     vocabulary: Vocabulary,
     language: str,
     text: PreparedText,
     sentences: Sequence[Decoded],
-    alignment: bool = False,
-) -> tuple[tuple[TextHypothesis, ...], tuple[SentenceAlignment, ...] | None]:
-    """Hypotheses of the whole text, best first, and alignments if they are wanted.
+    prefix: str = "",
+) -> list[list[Rewriting]]:
+    """The hypotheses of each sentence, as the model said them and with all that it was not shown.
 
-    The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
+    The first sentence was made to begin with `prefix`, and does so to the letter.
+    """
+    spelt = []
+    for place, (sentence, decoded) in enumerate(zip(text.sentences, sentences, strict=True)):
+        said = [vocabulary.decode(hypothesis.ids) for hypothesis in decoded.hypotheses]
+        if prefix and place == 0:
+            said = [vocabulary.continue_prefix(prefix, each) for each in said]
+        attention = attention_of(vocabulary, language, sentence, decoded)
+        # Only the best one has attention; in the others things find their places without.
+        spelt.append(
+            [
+                restore(sentence.shielded, sentence.terms, each, None if rank else attention)
+                for rank, each in enumerate(said)
+            ]
+        )
+    return [[each.rewriting for each in hypotheses] for hypotheses in spelt]
+
+
+def attention_of(
+    vocabulary: Vocabulary, language: str, sentence: Sentence, decoded: Decoded
+) -> Attention | None:
+    """What the model looked at, if that is needed to put the sentence together."""
+    if decoded.alignment is None or not sentence.needs_alignment:
+        return None
+    read = vocabulary.source_pieces(sentence.shown, language)
+    said = vocabulary.target_pieces(decoded.hypotheses[0].ids)
+    return Attention(decoded.alignment, spans_of(read), spans_of(said))
+
+
+def join_sentences(
+    text: PreparedText, sentences: Sequence[Decoded], spelt: Sequence[Sequence[Rewriting]]
+) -> tuple[TextHypothesis, ...]:
+    """Hypotheses of the whole text, best first.
+
+    The i-th hypothesis of a text is made of the i-th hypotheses of its sentences.
+    """
     count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
-    spelt = [
-        spell(vocabulary, language, *pair) for pair in zip(text.sentences, sentences, strict=True)
-    ]
     joined = []
     for rank in range(count):
         # A sentence with fewer hypotheses repeats its last one.
-        chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
-        texts = [each[min(rank, len(each) - 1)].rewriting.after for each in spelt]
+        ranks = [min(rank, len(sentence.hypotheses) - 1) for sentence in sentences]
+        chosen = [s.hypotheses[r] for s, r in zip(sentences, ranks, strict=True)]
+        texts = [each[r].after for each, r in zip(spelt, ranks, strict=True)]
         score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
         joined.append(TextHypothesis(text.segmentation.join(texts), score, tokens))
-    best = [each[0].rewriting for each in spelt]
-    aligned = align_sentences(vocabulary, language, text, sentences, best) if alignment else None
-    return tuple(joined), aligned
+    return tuple(joined)
 
 
-def spell(
-    vocabulary: Vocabulary, language: str, sentence: Sentence, decoded: Decoded
-) -> list[Restored]:
-    """The hypotheses of a sentence with all that the model was not shown; only the best one comes
-    with attention, in the others things find their places without."""
-    attention = None
-    if sentence.needs_alignment and decoded.alignment is not None:
-        read = vocabulary.source_pieces(sentence.shown, language)
-        said = vocabulary.target_pieces(decoded.hypotheses[0].ids)
-        attention = Attention(decoded.alignment, spans_of(read), spans_of(said))
-    return [
-        restore(
-            sentence.shielded,
-            sentence.terms,
-            vocabulary.decode(hypothesis.ids),
-            None if rank else attention,
-        )
-        for rank, hypothesis in enumerate(decoded.hypotheses)
-    ]
+def warn(
+    segmentation: Segmentation, found: Sequence[Sequence[Fault]]
+) -> tuple[QualityWarning, ...]:
+    """What is wrong with the sentences of a text, and where they stand in it."""
+    if not any(found):
+        return ()
+    starts = segmentation.starts(segmentation.sentences)
+    places = zip(segmentation.sentences, starts, found, strict=True)
+    return tuple(
+        QualityWarning(Span(start, start + len(sentence)), fault)
+        for sentence, start, faults in places
+        for fault in faults
+    )
 
 
 def spans_of(pieces: Sequence[Piece]) -> tuple[Span, ...]:

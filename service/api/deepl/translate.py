@@ -15,7 +15,8 @@ from service.api.languages import served_languages
 from service.api.state import ServiceOf
 from service.api.translating import translated_or_same
 from service.assembly import Translation
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.decoding import DecodingChoice
+from service.pipeline import TranslationRequest, Translator
 from service.text.markup import MarkupOptions, TextFormat
 from service.text.segmentation import Splitting
 

@@ -28,7 +28,8 @@ from service.api.libretranslate.schemas import (
 from service.api.state import Service, ServiceOf
 from service.api.translating import translated_or_same
 from service.assembly import Translation
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.decoding import DecodingChoice
+from service.pipeline import TranslationRequest, Translator
 from service.text.language import Detection
 from service.text.markup import TextFormat
 
