@@ -114,8 +114,7 @@ async def send(request: Request, service: ServiceOf, caller: CallerOf) -> Upload
     except ValueError as error:
         raise Refusal(400, "Value for 'formality' not supported.") from error
     wanted = to_pipeline(text, service.translator)
-    if ids := glossary_ids(text):
-        wanted = await with_terms(wanted, service.glossaries, caller, ids)
+    wanted = await with_terms(wanted, service.glossaries, caller, glossary_ids(text))
     upload = Upload(fields.filename or fields.file.name, fields.file.data)
     if fields.output_format and not upload.name.lower().endswith(
         f".{fields.output_format.lower()}"
