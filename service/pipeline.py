@@ -84,12 +84,12 @@ class Translator:
             decoded = await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
         finally:
             for ticket in tickets:
-                ticket.future.cancel()
-        for sentence in decoded:
-            engine.metrics.stage("queue", sentence.queue_seconds)
-            engine.metrics.stage("decode", sentence.decode_seconds)
-        timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
-        timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
+                if ticket.future.cancel():
+                    engine.metrics.abandoned("cancelled")
+        for stage, seconds in stages_of(decoded).items():
+            for each in seconds:
+                engine.metrics.stage(stage, each)
+            timings[stage] = max(seconds, default=0.0)
         result = await run(lambda: finish(engine, request, texts, decoded, timings))
         timings["total"] = time.monotonic() - started
         for stage in ("segment", "tokenise", "detokenise", "total"):
@@ -118,6 +118,15 @@ class Translator:
                 f"{', '.join(able) or 'none'}",
             )
         return fitting[0]
+
+
+def stages_of(decoded: Sequence[Decoded]) -> dict[str, list[float]]:
+    """The seconds that each sentence spent in the engine, by stage."""
+    return {
+        "queue": [sentence.queue_seconds for sentence in decoded],
+        "encode": [sentence.encode_seconds for sentence in decoded],
+        "decode": [sentence.decode_seconds for sentence in decoded],
+    }
 
 
 async def _here(work: Callable[[], ResultT]) -> ResultT:

@@ -13,7 +13,7 @@ from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
 from service.engine.vocabulary import Vocabulary, load_vocabulary
 from service.engine.worker import Worker
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics, ModelMetrics, Readings
 
 
 class Engine:
@@ -44,12 +44,12 @@ class Engine:
         ]
         for worker in self.workers:
             worker.start()
-        metrics.watch_queue(lambda: self.scheduler.waiting)
         self._submit = self.scheduler.submit
+        self._cache: SentenceCache | None = None
         if cache_bytes:
-            cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
-            metrics.watch_cache(lambda: cache.held)
-            self._submit = cache.submit
+            self._cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
+            self._submit = self._cache.submit
+        metrics.watch(self.read)
 
     @classmethod
     def load(
@@ -66,9 +66,13 @@ class Engine:
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
         model = open_model(bundle, threads)
-        named = metrics.for_model(bundle.manifest.name)
+        named = metrics.for_model(bundle.manifest.name, bundle.manifest.version)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
-        engine.warm_up()
+        try:
+            engine.warm_up()
+        except BaseException:
+            engine.close()
+            raise
         return engine
 
     def warm_up(self) -> None:
@@ -91,8 +95,16 @@ class Engine:
         """Whether it takes work and all workers are alive."""
         return self.scheduler.open and all(worker.is_alive() for worker in self.workers)
 
+    def read(self) -> Readings:
+        """What waits, runs and is kept now."""
+        running = [worker.running for worker in self.workers]
+        sentences, tokens = (sum(each) for each in zip(*running, strict=True))
+        held = self._cache.held if self._cache else (0, 0)
+        return Readings(*self.scheduler.waiting, sentences, tokens, *held)
+
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self.scheduler.close()
         for worker in self.workers:
             worker.join()
+        self.metrics.unwatch(self.read)
