@@ -1,10 +1,18 @@
 """What is asked of the engine and what it answers: values, no behaviour."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+Progress = Callable[[Sequence[int]], None]
+"""Where a greedy search tells what a sentence has said so far, ids without bos, after each step but
+the last. It is called in the worker's thread, so it must return at once; what it raises is logged
+and ends nothing. It is a courtesy: a sentence that is finished already, or is being decoded for
+others who do not listen, comes without it, and so does beam search. A call may still come after the
+listener has given its sentence up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ Shape letters: B sentences, K beam, R = B * K rows (sentence-major), k candidate
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.model import Candidates, Ids, StepModel
-from service.engine.request import DecodingOptions, FinishReason, Hypothesis
+from service.engine.request import DecodingOptions, FinishReason, Hypothesis, Progress
 
 Key = TypeVar("Key", bound=Hashable)
 """What the owner of a search knows a sentence by."""
@@ -34,6 +34,8 @@ class SearchInput:
     options: DecodingOptions
     align: bool = False
     """Whether the best hypothesis' alignment is wanted too; search itself does not care."""
+    progress: Progress | None = field(default=None, compare=False)
+    """Who listens while it is decoded; it changes no result."""
 
 
 def length_penalty(length: int, alpha: float) -> float:
@@ -78,7 +80,7 @@ class Search(ABC, Generic[Key]):
         self.beam_size = beam_size
         self.bos_id, self.eos_id = bos_id, eos_id
         self.keys: list[Key] = []  # [B]
-        self.options: list[DecodingOptions] = []  # [B]
+        self.inputs: list[SearchInput] = []  # [B]
         self.scores = np.empty((0, beam_size))  # [B, K] sums of log-probabilities
         self._limits: Ids = np.empty(0, dtype=np.int64)  # [B] pieces that may be said
         self._lengths: Ids = np.empty(0, dtype=np.int64)  # [B] pieces said
@@ -93,7 +95,7 @@ class Search(ABC, Generic[Key]):
         state = self.model.encode([each.source for each in inputs], size)
         self._state = state if self._state is None else self._state.join(state)
         self.keys += [key for key, _ in newcomers]
-        self.options += [each.options for each in inputs]
+        self.inputs += inputs
         scores = np.full((count, size), -np.inf)
         scores[:, 0] = 0.0  # all beams start alike, so only one may speak first
         self.scores = np.concatenate([self.scores, scores])
@@ -108,6 +110,10 @@ class Search(ABC, Generic[Key]):
     @abstractmethod
     def step(self) -> Finished[Key]:
         """Says one more piece in every row -> the sentences that are finished by it."""
+
+    def partial(self) -> Iterator[tuple[Progress, Sequence[int]]]:
+        """What the sentences have said so far whose callers listen."""
+        return iter(())
 
     def drop(self, unwanted: Callable[[Key], bool]) -> None:
         """Takes sentences out that nobody waits for any more."""
@@ -130,7 +136,7 @@ class Search(ABC, Generic[Key]):
         rows = (places[:, None] * self.beam_size + np.arange(self.beam_size)).ravel()
         self._state = self._state.select(parents[rows]) if len(rows) else None
         self.keys = [self.keys[b] for b in places]
-        self.options = [self.options[b] for b in places]
+        self.inputs = [self.inputs[b] for b in places]
         self.scores = self.scores[places]
         self._limits, self._lengths = self._limits[places], self._lengths[places]
         self._said, self._last = self._said[places], self._last[rows]
@@ -161,6 +167,14 @@ def stay_in_place(parents: Sequence[int]) -> list[int]:
 class GreedySearch(Search[Key]):
     """The likeliest piece at each step."""
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._listeners: list[tuple[int, Progress]] = []  # by sentence
+
+    def join(self, newcomers: Sequence[tuple[Key, SearchInput]]) -> None:
+        super().join(newcomers)
+        self._look_around()
+
     def step(self) -> Finished[Key]:
         candidates, self._state = self.model.step(self._last, self._state, k=1)
         self.scores += candidates.log_probs
@@ -175,10 +189,23 @@ class GreedySearch(Search[Key]):
         self._keep(~done, np.arange(len(self._last)))
         return finished
 
+    def partial(self) -> Iterator[tuple[Progress, Sequence[int]]]:
+        for b, listener in self._listeners:
+            yield listener, self._said[b, 0, : self._lengths[b]].tolist()
+
+    def _keep(self, stays: Mask, parents: Ids) -> None:
+        super()._keep(stays, parents)
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Notes who is special, so that a step need not ask everybody."""
+        listeners = enumerate(each.progress for each in self.inputs)
+        self._listeners = [(b, listener) for b, listener in listeners if listener is not None]
+
     def _best(self, b: int, ended: bool) -> Hypothesis:
         said = self._said[b, 0, : self._lengths[b] - ended].tolist()
         reason = FinishReason.EOS if ended else FinishReason.LENGTH
-        return hypothesis(said, self.scores[b, 0], reason, self.options[b].length_penalty)
+        return hypothesis(said, self.scores[b, 0], reason, self.inputs[b].options.length_penalty)
 
 
 class BeamSearch(Search[Key]):
@@ -251,12 +278,12 @@ class BeamSearch(Search[Key]):
     def best(self, b: int) -> tuple[Hypothesis, ...]:
         """The n best finished hypotheses of a sentence by normalised score, best first."""
         ranked = sorted(self._ended[b], key=lambda h: -h.normalised_score)
-        return tuple(ranked[: self.options[b].n_best])
+        return tuple(ranked[: self.inputs[b].options.n_best])
 
     def _end(self, b: int, beam: int, score: float, reason: FinishReason) -> None:
         """Adds a live hypothesis to the finished ones."""
         said = self._said[b, beam, : self._lengths[b]].tolist()
-        alpha = self.options[b].length_penalty
+        alpha = self.inputs[b].options.length_penalty
         self._ended[b].append(hypothesis(said, float(score), reason, alpha))
 
     def _cut_off(self, b: int) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from service.engine.request import Decoded
+from service.engine.request import Decoded, Progress
 from service.engine.scheduler import Ticket
 from service.engine.search import SearchInput
 from service.metrics import ModelMetrics
@@ -32,6 +32,17 @@ def size_of(sentence: SearchInput, decoded: Decoded) -> int:
     attention = 0 if decoded.alignment is None else decoded.alignment.nbytes
     hypotheses = HYPOTHESIS_BYTES * len(decoded.hypotheses)
     return ENTRY_BYTES + hypotheses + PIECE_BYTES * pieces + attention
+
+
+class Audience:
+    """Those who listen to one flight; more may come while it is under way."""
+
+    def __init__(self) -> None:
+        self.listeners: tuple[Progress, ...] = ()
+
+    def __call__(self, said: Sequence[int]) -> None:
+        for listener in self.listeners:
+            listener(said)
 
 
 @dataclass(eq=False, slots=True)
@@ -82,7 +93,9 @@ class SentenceCache:
         tickets = [Ticket(replace(each, source=tuple(each.source)), now) for each in inputs]
         with self._lock:
             new = dict.fromkeys(t.input for t in tickets if not self._knows(t.input))
-            flights = [Flight(ticket) for ticket in self._submit(list(new))] if new else []
+            heard = {t.input for t in tickets if t.input.progress is not None}
+            sent = [replace(n, progress=Audience()) if n in heard else n for n in new]
+            flights = [Flight(ticket) for ticket in self._submit(sent)] if sent else []
             self._flights |= {flight.ticket.input: flight for flight in flights}
             for ticket in tickets:
                 self._metrics.cache_request(self._serve(ticket))
@@ -100,6 +113,9 @@ class SentenceCache:
             ticket.future.set_result(self._finished[ticket.input])
             return "hit"
         flight = self._flights[ticket.input]
+        audience = flight.ticket.input.progress
+        if isinstance(audience, Audience) and ticket.input.progress is not None:
+            audience.listeners += (ticket.input.progress,)
         result = "joined" if flight.waiters else "miss"
         flight.waiters[ticket.future] = ticket.arrived
         ticket.future.add_done_callback(partial(self._leave, flight))
@@ -121,7 +137,7 @@ class SentenceCache:
             self._end(flight)
             waiters, flight.waiters = flight.waiters, {}
             if error is None:
-                self._keep(flight.ticket.input, future.result())
+                self._keep(replace(flight.ticket.input, progress=None), future.result())
         for waiter, arrived in waiters.items():
             with suppress(InvalidStateError):  # it left this very moment
                 if error is None:

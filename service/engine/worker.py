@@ -101,6 +101,7 @@ class Worker(threading.Thread):
                 finished = search.step()
             for ticket, hypotheses in finished:
                 self._deliver(ticket, hypotheses)
+            _tell(search)
         except BaseException as error:
             del self._searches[beam_size]
             self._fail([*search.keys, *(ticket for ticket, _ in finished)], error)
@@ -142,3 +143,12 @@ class Worker(threading.Thread):
                 ticket.future.set_exception(EngineFailed("decoding failed"))
             except InvalidStateError:
                 continue  # already answered, or nobody waits
+
+
+def _tell(search: Search[Ticket]) -> None:
+    """Lets those who listen know how far their sentences are."""
+    for sink, said in search.partial():
+        try:
+            sink(said)
+        except Exception:
+            logger.exception("a listener failed")

@@ -1,6 +1,7 @@
 """The laws of search."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -238,3 +239,34 @@ def test_eos_counts_in_the_length_if_it_was_said():
     cut = hypothesis([7, 8], -6.0, FinishReason.LENGTH, 1.0)
     assert ended.normalised_score == pytest.approx(-6.0 / (8 / 6))
     assert cut.normalised_score == pytest.approx(-6.0 / (7 / 6))
+
+
+def told(inputs, joins=()):
+    """What each listener of a running search hears, step by step."""
+    heard = [[] for _ in inputs]
+    pairs = zip(inputs, heard, strict=True)
+    listening = [replace(each, progress=sink.append) for each, sink in pairs]
+    running = open_search(EchoModel(vocabulary_size=16), inputs[0].options.beam_size, BOS, EOS)
+    waiting, schedule = list(enumerate(listening)), iter(joins)
+    while waiting or running.keys:
+        count = next(schedule, len(waiting))
+        if count and waiting:
+            running.join(waiting[:count])
+            del waiting[:count]
+        if running.keys:
+            running.step()
+        for listener, said in running.partial():
+            listener(said)
+    return heard
+
+
+def test_greedy_search_tells_listeners_how_far_it_is():
+    """Each hears of its own sentence, whoever joins and leaves; of the end it hears elsewhere."""
+    sources = [(4, 9, 10, 3), (4, 8, 3), (4, 11, 12, 13, 3)]
+    heard = told(inputs_of(sources, DecodingOptions()), [1, 1, 1])
+    assert heard == [[[9], [9, 10]], [[8]], [[11], [11, 12], [11, 12, 13]]]
+
+
+def test_beam_search_tells_nothing():
+    """Its hypotheses may still change from the first word on."""
+    assert told(inputs_of([(4, 9, 10, 3)], DecodingOptions(2))) == [[]]

@@ -152,7 +152,7 @@ def test_whatever_changes_the_result_asks_anew(desk, other):
 def test_no_option_is_forgotten():
     """Whoever adds one adds it above."""
     assert set(CHANGES) == {field.name for field in fields(DecodingOptions)}
-    assert {f.name for f in fields(SearchInput)} == {"source", "options", "align"}
+    assert {f.name for f in fields(SearchInput) if f.compare} == {"source", "options", "align"}
 
 
 def test_a_list_and_a_tuple_of_the_same_ids_are_the_same_sentence(desk):
@@ -233,6 +233,38 @@ def test_who_joins_late_has_waited_less(desk, arrived, queue, decode):
     desk.queue.now = arrived
     (late,) = desk.tell(sentence())
     assert (late.result(0).queue_seconds, late.result(0).decode_seconds) == (queue, decode)
+
+
+def test_all_who_listen_hear_of_one_decoding(desk):
+    """Whoever joins late hears the rest; who listens makes no difference to what is kept."""
+    first, late = [], []
+    desk.ask(replace(sentence(), progress=first.append), sentence())
+    (ticket,) = desk.queue.tickets
+    ticket.input.progress([20])
+    desk.ask(replace(sentence(), progress=late.append))
+    assert len(desk.queue.tickets) == 1
+    ticket.input.progress([20, 21])
+    assert (first, late) == ([[20], [20, 21]], [[20, 21]])
+    desk.queue.answer()
+    assert desk.knows(sentence())
+
+
+def test_a_listener_is_heard_that_is_not_the_first_of_its_request(desk):
+    """The request's equal sentences are one decoding, and one of them listens."""
+    heard = []
+    desk.ask(sentence(), replace(sentence(), progress=heard.append))
+    (ticket,) = desk.queue.tickets
+    ticket.input.progress([20])
+    assert heard == [[20]]
+
+
+def test_a_listener_that_joins_those_who_do_not_gets_its_answer(desk):
+    """It hears nothing on the way, and nothing is decoded twice."""
+    heard = []
+    desk.ask(sentence())
+    (future,) = desk.tell(replace(sentence(), progress=heard.append))
+    assert said(future) == (20,)
+    assert heard == []
 
 
 @pytest.mark.parametrize("leaver", [0, 1, 2])

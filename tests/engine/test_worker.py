@@ -1,5 +1,7 @@
 """Whatever happens to a model, no waiter is forgotten."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.engine.engine import Engine
@@ -214,4 +216,28 @@ def test_a_model_whose_states_cannot_be_joined_takes_turns():
     assert short.future.result(10).hypotheses[0].ids == (20, 21, 22)
     assert long.future.done()
     assert set(model.rows_seen) == {1}
+    engine.close()
+
+
+def test_a_listener_hears_what_is_said_so_far():
+    """Step by step, without the last."""
+    heard = []
+    engine = make_engine()
+    (ticket,) = engine.submit([replace(SENTENCE, progress=heard.append)])
+    assert ticket.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert heard == [[20], [20, 21], [20, 21, 22]]
+    engine.close()
+
+
+def test_a_listener_that_fails_ends_nothing():
+    """The sentence comes all the same, and the worker goes on."""
+
+    def fail(_):
+        raise RuntimeError("not listening")
+
+    engine = make_engine()
+    for _ in range(2):
+        (ticket,) = engine.submit([replace(SENTENCE, progress=fail)])
+        assert ticket.future.result(10).hypotheses[0].ids == (20, 21, 22)
+    assert engine.healthy
     engine.close()
