@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from service.engine.model import StepModel, forced_alignment
@@ -129,10 +130,8 @@ class Worker(threading.Thread):
         queue, encode = joined.began - ticket.arrived, joined.encoded - joined.began
         decode = time.monotonic() - joined.encoded
         self._metrics.finished(hypotheses[0].finish_reason)
-        try:
+        with suppress(InvalidStateError):  # the caller left while the last step ran
             ticket.future.set_result(Decoded(hypotheses, queue, decode, alignment, encode))
-        except InvalidStateError:
-            pass  # the caller left while the last step ran
 
     def _fail(self, tickets: Sequence[Ticket], error: BaseException) -> None:
         """The model's own words go to the log; callers learn only that decoding failed."""

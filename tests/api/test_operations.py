@@ -8,6 +8,8 @@ import pytest
 
 from service.app import Loaded, create_app, load_engines
 from service.engine.engine import Engine
+from service.engine.request import DecodingOptions
+from service.engine.search import SearchInput
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
@@ -97,7 +99,7 @@ def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
     started[0].close()
 
 
-@pytest.mark.parametrize("size", [0, 1000])
+@pytest.mark.parametrize("size", [0, 10_000])
 def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
     """It reaches the engines."""
     (tmp_path / "a").mkdir()
@@ -109,9 +111,11 @@ def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, s
     monkeypatch.setattr(Engine, "load", load)
     metrics = Metrics()
     (engine,) = load_engines(Settings(models=tmp_path, sentence_cache_bytes=size), metrics).engines
+    source = engine.vocabulary.encode_source("hello", "ko")
+    for ticket in engine.submit([SearchInput(tuple(source), DecodingOptions())]):
+        ticket.future.result(10)
+    assert engine.read().sentence_cache_entries == bool(size)
     engine.close()
-    held = metrics.registry.get_sample_value("seq2serve_sentence_cache_bytes", {"model": "fake"})
-    assert held == (0 if size else None)
 
 
 async def test_what_was_translated_before_is_answered_from_the_cache():
@@ -136,10 +140,12 @@ async def test_what_was_translated_before_is_answered_from_the_cache():
     assert len(model.rows_seen) == steps
     counter = 'seq2serve_sentence_cache_requests_total{model="fake",result='
     for result, count in (("hit", 3.0), ("joined", 1.0), ("miss", 2.0)):
-        assert f'{counter}"{result}"}} {count}' in metrics
-    assert 'seq2serve_sentence_cache_entries{model="fake"} 2.0' in metrics
-    assert 'seq2serve_finished_sentences_total{model="fake",reason="eos"} 2.0' in metrics
-    ours = 'seq2serve_target_tokens_total{direction="en-ko",model="fake"}'
+        assert f'{counter}"{result}",version="1"}} {count}' in metrics
+    assert 'seq2serve_sentence_cache_entries{model="fake",version="1"} 2.0' in metrics
+    assert (
+        'seq2serve_finished_sentences_total{model="fake",reason="eos",version="1"} 2.0' in metrics
+    )
+    ours = 'seq2serve_target_tokens_total{direction="en-ko",model="fake",version="1"}'
     assert f"{ours} {2.0 * first['usage']['target_tokens']}" in metrics
 
 
@@ -154,7 +160,7 @@ async def test_metrics_count_requests_by_route(client, accept):
     assert 'route="unmatched",status="404"} 20.0' in text
     assert "/odd/" not in text
     assert "seq2serve_stage_duration_seconds_bucket" in text
-    assert 'seq2serve_waiting_sentences{model="fake"} 0.0' in text
+    assert 'seq2serve_waiting_sentences{model="fake",version="1"} 0.0' in text
 
 
 @pytest.mark.parametrize(
