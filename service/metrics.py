@@ -105,6 +105,15 @@ class Metrics:
         """The same metrics with the model's labels filled in."""
         return ModelMetrics(self, (name, version))
 
+    def model_loaded(
+        self, model: tuple[str, str], precision: str, size: int, seconds: float
+    ) -> None:
+        """A bundle is warm: bytes that it takes, about, and how long that took."""
+        self.model_loads.labels("loaded").inc()
+        self.model_info.labels(*model, precision).set(1)
+        self.model_bytes.labels(*model).set(size)
+        self.model_load_seconds.labels(*model).set(seconds)
+
     def forget(self, name: str, version: str) -> None:
         """Ends the series of a bundle that is gone, so that versions do not add up for ever."""
         for metric in self._of_models:
