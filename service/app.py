@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from service import __version__
 from service.api import native, operations, page
 from service.api.checks import RequestLimits
-from service.api.errors import install_error_handlers
+from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import Instrumentation
 from service.api.state import Service
 from service.engine.bundle import MANIFEST
@@ -96,8 +96,11 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     app.include_router(operations.router)
     if settings.page:
         app.include_router(page.router)
-    install_error_handlers(app)
-    app.add_middleware(Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    shapes = ErrorShapes()
+    install_error_handlers(app, shapes)
+    app.add_middleware(
+        Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes, shapes=shapes
+    )
     return app
 
 

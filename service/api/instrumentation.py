@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import CODES, error_response
+from service.api.errors import ErrorShapes
+from service.api.faults import CODES, INTERNAL, Fault
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -38,10 +38,13 @@ class Exchange:
 class Instrumentation:
     """ASGI middleware. Nothing raised below it gets past it, and none of it is shown."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, shapes: ErrorShapes
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
+        self._shapes = shapes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on everything; looks after HTTP requests."""
@@ -54,13 +57,14 @@ class Instrumentation:
         self._metrics.http_in_flight.inc()
         try:
             if _declared_length(headers) > self._max_body_bytes:
-                await self._too_large()(scope, receive, send)
+                response = self._shapes.answer(scope["path"], self._too_large())
+                await response(scope, receive, send)
             else:
                 await self._app(scope, self._counting(receive), send)
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if exchange.status is None:
-                response = error_response(500, CODES[500], "something went wrong here")
+                response = self._shapes.answer(scope["path"], INTERNAL)
                 await response(scope, receive, send)
         finally:
             self._metrics.http_in_flight.dec()
@@ -91,9 +95,9 @@ class Instrumentation:
 
         return counting
 
-    def _too_large(self) -> Response:
-        close = {"Connection": "close"}  # or the body that nobody wants would still be sent
-        return error_response(413, CODES[413], self._limit_in_words(), headers=close)
+    def _too_large(self) -> Fault:
+        close = (("Connection", "close"),)  # or the body that nobody wants would still be sent
+        return Fault.of_status(413, self._limit_in_words(), close)
 
     def _limit_in_words(self) -> str:
         return f"the body is larger than {self._max_body_bytes} bytes"

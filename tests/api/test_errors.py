@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.api.errors import install_error_handlers
+from service.api.errors import ErrorShapes, install_error_handlers
 from service.errors import (
     DeadlineExceeded,
     Forbidden,
@@ -29,7 +29,7 @@ from service.errors import (
 async def test_errors_of_access_and_deadlines_are_rendered(error, status, code):
     """Status, stable code and, where waiting or a key helps, the header that says so."""
     app = FastAPI()
-    install_error_handlers(app)
+    install_error_handlers(app, ErrorShapes())
 
     @app.get("/")
     async def fail() -> None:
