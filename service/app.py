@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -14,12 +15,11 @@ from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import Instrumentation
 from service.api.state import Service
-from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
-from service.errors import BundleError
+from service.lifecycle.repository import ModelRepository, RepositorySettings
+from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
-from service.pipeline import Translator
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The engines that could be started, and what is wrong with the bundles that were left out."""
+    """Engines that somebody else has opened, which the application closes; and what is wrong with
+    those that are missing."""
 
     engines: tuple[Engine, ...]
     faults: tuple[str, ...]
@@ -36,52 +37,41 @@ class Loaded:
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
-def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
-    """Starts an engine for every bundle in the models directory, the default model first."""
-    engines: list[Engine] = []
-    faults: list[str] = []
+def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
+    """The models directory; nothing of it is loaded yet."""
     limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
-    for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
-        try:
-            engine = Engine.load(
-                path,
-                limits,
-                metrics,
-                settings.workers,
-                settings.threads,
-                settings.sentence_cache_bytes,
-            )
-            if any(other.manifest.name == engine.manifest.name for other in engines):
-                engine.close()
-                raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])
-        except BundleError as error:
-            logger.error("%s", error)
-            faults.append(str(error))
-            continue
-        manifest = engine.manifest
-        metrics.model_info.labels(manifest.name, manifest.version, manifest.precision).set(1)
-        logger.info("serving %s from %s", manifest.name, path)
-        engines.append(engine)
-    engines.sort(key=lambda engine: engine.manifest.name != settings.default_model)
-    if not engines and not faults:
-        faults.append(f"there is no bundle in {settings.models}")
-    return Loaded(tuple(engines), tuple(faults))
+
+    def open_engine(path: Path) -> Engine:
+        return Engine.load(
+            path,
+            limits,
+            metrics,
+            settings.workers,
+            settings.threads,
+            settings.sentence_cache_bytes,
+        )
+
+    wanted = RepositorySettings(settings.models, settings.default_model, settings.models_bytes)
+    return ModelRepository(wanted, open_engine, metrics)
 
 
-def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
-    """The application. Models are loaded while it already listens; `load` is replaced in tests."""
+def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
+    """The application. Models are loaded while it already listens: those of the models directory,
+    or what `load` gives."""
     metrics = Metrics()
     limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
-    service = Service(metrics, limits)
+    repository = open_repository(settings, metrics)
+    service = Service(metrics, limits, repository)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(_open(service, settings, load))
+        filling = asyncio.create_task(_fill(repository, settings, load, metrics))
         try:
             yield
         finally:
-            for engine in await loading:
-                await asyncio.to_thread(engine.close)
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+            await repository.close()
 
     app = FastAPI(
         title="seq2serve",
@@ -104,12 +94,21 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     return app
 
 
-async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[Engine]:
+async def _fill(
+    repository: ModelRepository, settings: Settings, load: Loader | None, metrics: Metrics
+) -> None:
+    """Loads the models; then goes on looking for others, if it is to."""
     try:
-        loaded = await asyncio.to_thread(load, settings, service.metrics)
+        if load is None:
+            await repository.start()
+        else:
+            loaded = await asyncio.to_thread(load, settings, metrics)
+            for engine in loaded.engines:
+                repository.adopt(engine)
+            if not loaded.engines:
+                repository.give_up("; ".join(loaded.faults))
     except Exception:
         logger.exception("loading the models failed")
-        service.fail("loading the models failed")
-        return ()
-    service.open(Translator(loaded.engines), loaded.faults)
-    return loaded.engines
+        repository.give_up("loading the models failed")
+    if load is None and settings.models_watch_seconds:
+        await DirectoryWatch(repository).run(settings.models_watch_seconds)

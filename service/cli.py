@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from service.app import create_app, load_engines
+from service.app import create_app, open_repository
 from service.engine.bundle import Direction
 from service.errors import Seq2ServeError
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult, Translator
 from service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -76,20 +76,25 @@ def translate(
     if beam_size is not None and beam_size > settings.max_beam_size:
         raise typer.BadParameter(f"beam_size {beam_size} is above {settings.max_beam_size}")
     lines = _readable(texts) if texts else _lines_of_stdin()
-    loaded = load_engines(settings, Metrics())
-    translator = Translator(loaded.engines)
+    repository = open_repository(settings, Metrics())
     choice = DecodingChoice(beam_size=beam_size)
+
+    async def translate_all() -> TranslationResult:
+        await repository.start()
+        translator = Translator(repository.served)
+        try:
+            direction = Direction(source or _only_source(translator, to), to)
+            request = TranslationRequest(tuple(lines), direction, model, choice)
+            return await translator.translate(request)
+        finally:
+            await repository.close()
+
     try:
-        direction = Direction(source or _only_source(translator, to), to)
-        request = TranslationRequest(tuple(lines), direction, model, choice)
-        result = asyncio.run(translator.translate(request))
+        result = asyncio.run(translate_all())
     except Seq2ServeError as error:
-        for fault in (*loaded.faults, str(error)):
+        for fault in (*repository.faults, str(error)):
             typer.echo(f"error: {fault}", err=True)
         raise typer.Exit(1) from error
-    finally:
-        for engine in loaded.engines:
-            engine.close()
     for translation in result.translations:
         typer.echo(translation.hypotheses[0].text)
 
@@ -114,8 +119,8 @@ def _lines_of_stdin() -> list[str]:
 
 def _only_source(translator: Translator, target: str) -> str:
     """The first language that is translated into `target`; en for ko in an en-ko model."""
-    for engine in translator.engines.values():
-        for direction in engine.manifest.directions:
+    for each in translator.served.defaults:
+        for direction in each.manifest.directions:
             if direction.target == target:
                 return direction.source
     return "en" if target != "en" else "ko"

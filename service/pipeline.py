@@ -13,6 +13,8 @@ from service.engine.engine import Engine
 from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
+from service.lifecycle.model import Model
+from service.lifecycle.served import ServedModels
 from service.text.segmentation import segment_to_fit
 
 ResultT = TypeVar("ResultT")
@@ -57,18 +59,28 @@ class TranslationResult:
 
 
 class Translator:
-    """Holds the engines by name; the first that serves a direction is its default."""
+    """Translates with the models that are served now, or with engines that stay as they are; the
+    first that serves a direction is its default."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self.engines = {engine.manifest.name: engine for engine in engines}
+    def __init__(self, models: ServedModels | Iterable[Engine]) -> None:
+        self.served = models if isinstance(models, ServedModels) else ServedModels.of(models)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """Every model, by the name that requests use."""
+        return self.served.by_name
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
 
         Cancelling it takes the sentences out of the queue and out of running batches.
         """
+        with self.served.hold() as holding:
+            model = self.choose(request.model, request.direction, request.alignment)
+            return await self._translate(await holding.take(model), request)
+
+    async def _translate(self, engine: Engine, request: TranslationRequest) -> TranslationResult:
         started = time.monotonic()
-        engine = self.choose(request.model, request.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest)
         run = _apart if sum(map(len, request.texts)) > SHORT else _here
         texts, timings = await run(lambda: prepare(engine, request))
@@ -96,28 +108,34 @@ class Translator:
             engine.metrics.stage(stage, timings[stage])
         return result
 
-    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
-        """The named engine, or the direction's first. Raises RequestError that lists what is."""
-        if model is not None and model not in self.engines:
-            raise UnknownModel(
-                "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
-            )
-        asked = [self.engines[model]] if model is not None else list(self.engines.values())
-        serving = [engine for engine in asked if direction in engine.manifest.directions]
+    def choose(self, name: str | None, direction: Direction, alignment: bool = False) -> Model:
+        """The named model, or the direction's first. Raises RequestError that lists what is."""
+        asked = self.asked(name)
+        serving = [model for model in asked if direction in model.manifest.directions]
         if not serving:
-            served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
+            served = dict.fromkeys(str(d) for model in asked for d in model.manifest.directions)
             raise UnsupportedDirection(
                 "target", f"cannot translate {direction}; {_listing('direction', served)}"
             )
-        fitting = [engine for engine in serving if engine.manifest.aligner or not alignment]
+        fitting = [model for model in serving if model.manifest.aligner or not alignment]
         if not fitting:
-            able = [name for name, e in self.engines.items() if e.manifest.aligner]
+            able = [name for name, model in self.models.items() if model.manifest.aligner]
             raise NoAlignment(
                 "alignment",
                 f"{serving[0].manifest.name} has no attention to show; models with alignment: "
                 f"{', '.join(able) or 'none'}",
             )
         return fitting[0]
+
+    def asked(self, name: str | None) -> Sequence[Model]:
+        """The named model, or all that are a default. Raises UnknownModel."""
+        if name is None:
+            return self.served.defaults
+        model = self.served.find(name)
+        if model is None:
+            listing = _listing("model", self.models)
+            raise UnknownModel("model", f"unknown model {name!r}; {listing}")
+        return [model]
 
 
 def stages_of(decoded: Sequence[Decoded]) -> dict[str, list[float]]:

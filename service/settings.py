@@ -35,6 +35,21 @@ class Settings(BaseSettings):
         "en-ko-transformer",
         description="Model to prefer, if it is loaded, when several serve a direction.",
     )
+    models_watch_seconds: float = Field(
+        0,
+        ge=0,
+        description="How often to look for bundles that are new, changed or gone; 0 is never.",
+    )
+    models_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory for loaded bundles, about; those that were asked for longest ago make "
+        "room for others and are loaded again when they are asked for. 0 is no limit.",
+    )
+    models_control: bool = Field(
+        False,
+        description="Whether POST /v1/models/NAME/load, unload and reload may be used.",
+    )
     workers: int = Field(
         default_factory=available_cores,
         ge=1,

@@ -62,9 +62,7 @@ def _language_problems(wanted: TranslationRequest, translator: Translator) -> It
         return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))
-    engines = translator.engines
-    asked = [engines[wanted.model]] if wanted.model is not None else engines.values()
-    served = [d for engine in asked for d in engine.manifest.directions]
+    served = [d for model in translator.asked(wanted.model) for d in model.manifest.directions]
     known = sorted({language for d in served for language in (d.source, d.target)})
     both = {"source": direction.source, "target": direction.target}
     unknown = {field: code for field, code in both.items() if code not in known}

@@ -16,7 +16,7 @@ from service.api.schemas import (
     TranslateRequest,
 )
 from service.api.state import ServiceOf
-from service.engine.engine import Engine
+from service.lifecycle.model import Model
 
 LANGUAGE_NAMES = {"en": "English", "ko": "Korean"}
 
@@ -51,15 +51,18 @@ async def translate(
 @router.get("/models", summary="The loaded models", responses=error_responses(503))
 async def models(service: ServiceOf) -> ModelsAnswer:
     """What each model translates, how large and how good it is, and what it was trained on."""
-    return ModelsAnswer(models=[describe(engine) for engine in service.translator.engines.values()])
+    served = service.translator.served
+    return ModelsAnswer(
+        models=[describe(model, served.is_default(model)) for model in served.by_name.values()]
+    )
 
 
 @router.get("/languages", summary="The languages", responses=error_responses(503))
 async def languages(service: ServiceOf) -> LanguagesAnswer:
     """Every source language with the languages that it can be translated into."""
     targets: dict[str, set[str]] = {}
-    for engine in service.translator.engines.values():
-        for direction in engine.manifest.directions:
+    for model in service.translator.models.values():
+        for direction in model.manifest.directions:
             targets.setdefault(direction.source, set()).add(direction.target)
     return LanguagesAnswer(
         languages=[
@@ -69,9 +72,9 @@ async def languages(service: ServiceOf) -> LanguagesAnswer:
     )
 
 
-def describe(engine: Engine) -> ModelAnswer:
+def describe(model: Model, default: bool) -> ModelAnswer:
     """What the API says of a model."""
-    manifest = engine.manifest
+    manifest = model.manifest
     return ModelAnswer(
         name=manifest.name,
         version=manifest.version,
@@ -96,5 +99,7 @@ def describe(engine: Engine) -> ModelAnswer:
             for score in manifest.scores
         ],
         alignment=manifest.aligner is not None,
-        ready=engine.healthy,
+        default=default,
+        loaded=model.loaded,
+        ready=model.healthy,
     )

@@ -1,11 +1,11 @@
-"""What the handlers share: the translator once it is loaded, and whether it can be used."""
+"""What the handlers share: the models, the translator over them, and whether they can be used."""
 
-from collections.abc import Sequence
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from service.api.checks import RequestLimits
+from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
 from service.pipeline import Translator
 
@@ -15,36 +15,40 @@ class NotReady(Exception):
 
 
 class Service:
-    """Starts without a translator; the composition root hands it over when models are loaded."""
+    """Serves what the repository has, from the moment that it has something."""
 
-    def __init__(self, metrics: Metrics, limits: RequestLimits) -> None:
+    def __init__(
+        self, metrics: Metrics, limits: RequestLimits, repository: ModelRepository
+    ) -> None:
         self.metrics = metrics
         self.limits = limits
-        self._translator: Translator | None = None
-        self._unusable = "models are being loaded"
-
-    def open(self, translator: Translator, faults: Sequence[str]) -> None:
-        """Requests are served from now on; `faults` say which bundles were left out, and why."""
-        self._translator = translator
-        self._unusable = "" if translator.engines else f"no model is usable: {'; '.join(faults)}"
-
-    def fail(self, reason: str) -> None:
-        """Loading came to nothing."""
-        self._unusable = reason
+        self.repository = repository
+        self._translator = Translator(repository.served)
 
     @property
     def translator(self) -> Translator:
-        """Raises NotReady while there is none with a model."""
-        if self._translator is None or self._unusable:
-            raise NotReady(self._unusable)
+        """Raises NotReady while there is no model."""
+        if not self._translator.models:
+            raise NotReady(self._why_not())
         return self._translator
 
+    def check_started(self) -> None:
+        """Raises NotReady until the first model is ready, or nothing is left to be tried."""
+        if not self.repository.started:
+            raise NotReady(self._why_not())
+
     def check_ready(self) -> None:
-        """Raises NotReady unless every loaded model takes work."""
-        engines = self.translator.engines.items()
-        stopped = [name for name, engine in engines if not engine.healthy]
+        """Raises NotReady unless there is a model and each takes work."""
+        models = self.translator.models.items()
+        stopped = [name for name, model in models if not model.healthy]
         if stopped:
             raise NotReady(f"stopped: {', '.join(stopped)}")
+
+    def _why_not(self) -> str:
+        if not self.repository.started:
+            return "models are being loaded"
+        faults = self.repository.faults
+        return f"no model is usable: {'; '.join(faults) or 'none is loaded'}"
 
 
 async def _service_of(request: Request) -> Service:  # async, or each call would change threads

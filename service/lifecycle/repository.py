@@ -69,8 +69,12 @@ class ModelRepository:
             await self.try_to_serve(found)
             self.started = self.started or bool(self.served.defaults)
         if not inventory.bundles and not self.faults:
-            directory = self._settings.directory
-            self._failed[directory] = f"there is no bundle in {directory}"
+            self.give_up(f"there is no bundle in {self._settings.directory}")
+        self.started = True
+
+    def give_up(self, reason: str) -> None:
+        """Start-up is over, and came to nothing."""
+        self._failed[self._settings.directory] = reason
         self.started = True
 
     def adopt(self, engine: Engine) -> None:
