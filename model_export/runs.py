@@ -20,7 +20,8 @@ from model_export.torch_model import TorchModel
 from model_export.training import Trainer
 from service.engine.bundle import DataSet
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 from service.engine.vocabulary import Vocabulary
 
 Pairs = list[tuple[str, str]]
@@ -62,7 +63,7 @@ def make_trainer(
     mixture, dev = load_data(recipe, corpora)
     torch.manual_seed(recipe.training.seed)  # the first weights are part of the recipe too
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
-    stream = TrainingStream(mixture, vocabulary, recipe.training)
+    stream = TrainingStream(mixture, vocabulary, recipe.training, recipe.augmentation)
     trainer = Trainer(model, stream, recipe.training, run)
     trainer.score = dev_scorer(trainer, dev[:SCORED_PAIRS], recipe)
     if not trainer.resume() and start_from is not None:

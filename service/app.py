@@ -10,7 +10,10 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import native, operations, page
+from service.access.access import Access
+from service.access.keys import KeyFile
+from service.access.quotas import UsageStore
+from service.api import lifecycle, native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import Instrumentation
@@ -20,7 +23,9 @@ from service.engine.scheduler import SchedulerLimits
 from service.lifecycle.repository import ModelRepository, RepositorySettings
 from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
+from service.pipeline import Translator
 from service.settings import Settings
+from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +44,12 @@ Loader = Callable[[Settings, Metrics], Loaded]
 
 def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
     """The models directory; nothing of it is loaded yet."""
-    limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
+    limits = SchedulerLimits(
+        settings.batch_tokens,
+        settings.batch_rows,
+        settings.waiting_tokens,
+        settings.waiting_sentences,
+    )
 
     def open_engine(path: Path) -> Engine:
         return Engine.load(
@@ -55,13 +65,27 @@ def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
     return ModelRepository(wanted, open_engine, metrics)
 
 
+def open_access(settings: Settings) -> Access:
+    """Reads the keys. Raises KeyFileError, or StoreFailed if usage cannot be kept."""
+    if settings.keys is None:
+        return Access()
+    if settings.data is None:
+        logger.warning("without a data directory the usage of keys is forgotten at the end")
+    return Access(KeyFile(settings.keys), UsageStore(settings.data))
+
+
 def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     """The application. Models are loaded while it already listens: those of the models directory,
     or what `load` gives."""
     metrics = Metrics()
-    limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
+    limits = RequestLimits(
+        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+    )
+    access = open_access(settings)
     repository = open_repository(settings, metrics)
-    service = Service(metrics, limits, repository)
+    identifier = FastTextIdentifier(packaged_model())
+    translator = Translator(repository.served, identifier, settings.max_sentences)
+    service = Service(metrics, limits, access, repository, translator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,6 +96,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
             await repository.close()
+            access.close()
 
     app = FastAPI(
         title="seq2serve",
@@ -83,6 +108,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     )
     app.state.service = service
     app.include_router(native.router)
+    app.include_router(lifecycle.router)
     app.include_router(operations.router)
     if settings.page:
         app.include_router(page.router)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, open_repository
-from service.engine.bundle import Direction
 from service.errors import Seq2ServeError
 from service.metrics import Metrics
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult, Translator
@@ -53,8 +53,13 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        application = create_app(settings)
+    except Seq2ServeError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
     uvicorn.run(
-        create_app(settings),
+        application,
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level,
@@ -83,8 +88,8 @@ def translate(
         await repository.start()
         translator = Translator(repository.served)
         try:
-            direction = Direction(source or _only_source(translator, to), to)
-            request = TranslationRequest(tuple(lines), direction, model, choice)
+            language = source or _only_source(translator, to)
+            request = TranslationRequest(tuple(lines), language, to, model, choice)
             return await translator.translate(request)
         finally:
             await repository.close()
@@ -124,6 +129,24 @@ def _only_source(translator: Translator, target: str) -> str:
             if direction.target == target:
                 return direction.source
     return "en" if target != "en" else "ko"
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose it is; for counting and for the log.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="translate, or admin; both.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    characters_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    characters_per_month: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Make an API key: itself on stderr, once and for all; its line for the file on stdout."""
+    limits = KeyLimits(requests_per_minute, characters_per_minute, characters_per_month)
+    try:
+        secret, line = new_key(name, scope or [Scope.TRANSLATE], limits)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"key: {secret}", err=True)
+    typer.echo(line)
 
 
 @app.command()

@@ -169,7 +169,10 @@ class Metrics:
         reasoned = (*MODEL, "reason")
         self.finished = self._counter("finished_sentences", "Sentences decoded.", *reasoned)
         self.abandoned = self._counter(
-            "abandoned_sentences", "Sentences whose caller did not wait to the end.", *reasoned
+            "abandoned_sentences", "Sentences whose caller did not wait to the end.", *MODEL
+        )
+        self.worker_deaths = self._counter(
+            "worker_deaths", "Decoding workers that died and were replaced.", *MODEL
         )
         self.cache_requests = self._counter(
             "sentence_cache_requests", "Sentences looked up in the cache.", *MODEL, "result"
@@ -218,6 +221,7 @@ class ModelMetrics:
         self._steps = metrics.steps.labels(*model)
         self._rows = metrics.rows.labels(*model)
         self._stages = {stage: metrics.stage_seconds.labels(*model, stage) for stage in STAGES}
+        self._deaths = metrics.worker_deaths.labels(*model)
         looked_up = metrics.cache_requests
         self._cache = {result: looked_up.labels(*model, result) for result in CACHE_RESULTS}
 
@@ -251,9 +255,13 @@ class ModelMetrics:
         """A sentence is decoded."""
         self._metrics.finished.labels(*self._model, reason).inc()
 
-    def abandoned(self, reason: str) -> None:
-        """A sentence's caller did not wait to its end: `cancelled` or `expired`."""
-        self._metrics.abandoned.labels(*self._model, reason).inc()
+    def worker_died(self) -> None:
+        """A decoding worker is gone."""
+        self._deaths.inc()
+
+    def abandoned(self) -> None:
+        """A sentence's caller left, or its time was up."""
+        self._metrics.abandoned.labels(*self._model).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         """A stage took this long."""

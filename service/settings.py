@@ -46,10 +46,6 @@ class Settings(BaseSettings):
         description="Memory for loaded bundles, about; those that were asked for longest ago make "
         "room for others and are loaded again when they are asked for. 0 is no limit.",
     )
-    models_control: bool = Field(
-        False,
-        description="Whether POST /v1/models/NAME/load, unload and reload may be used.",
-    )
     workers: int = Field(
         default_factory=available_cores,
         ge=1,
@@ -65,8 +61,14 @@ class Settings(BaseSettings):
     max_characters: int = Field(
         100_000, ge=1, description="Most characters in one request, all its texts together."
     )
+    max_sentences: int = Field(
+        10_000, ge=1, description="Most sentences in one request, all its texts together."
+    )
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
+    )
+    max_seconds: float = Field(
+        300.0, gt=0, description="Longest time for a request; then the answer is a 504."
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
@@ -82,10 +84,19 @@ class Settings(BaseSettings):
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
     )
+    waiting_sentences: int = Field(20_000, ge=1, description="Sentences that may wait, likewise.")
     sentence_cache_bytes: int = Field(
         33_554_432,
         ge=0,
         description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
+    )
+    keys: Path | None = Field(
+        None, description="File of API keys; without it everybody may translate."
+    )
+    data: Path | None = Field(
+        None,
+        description="Directory for what outlives the process, such as the usage of keys; without "
+        "it that is kept in memory.",
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from service.api.checks import InvalidRequest, Problem
 from service.api.state import NotReady
 from service.errors import (
+    BundleError,
     DeadlineExceeded,
     EngineFailed,
     Forbidden,
@@ -23,6 +24,7 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
+    StoreFailed,
     UnknownModel,
 )
 
@@ -107,6 +109,12 @@ def _(error: RequestError) -> Fault:
 
 
 @fault_of.register
+def _(error: BundleError) -> Fault:
+    problems = tuple(Problem("bundle", fault) for fault in error.faults)
+    return Fault.of_problems(422, "invalid_bundle", problems)
+
+
+@fault_of.register
 def _(error: Overloaded) -> Fault:
     return Fault.of_status(429, str(error), retry_after(error.retry_after))
 
@@ -117,6 +125,7 @@ def _(error: DeadlineExceeded) -> Fault:
 
 
 @fault_of.register(EngineFailed)
+@fault_of.register(StoreFailed)
 @fault_of.register(NotReady)
 def _(error: Exception) -> Fault:
     return Fault.of_status(503, str(error), retry_after(1))

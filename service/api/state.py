@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from service.access.access import Access
 from service.api.checks import RequestLimits
 from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
@@ -18,12 +19,18 @@ class Service:
     """Serves what the repository has, from the moment that it has something."""
 
     def __init__(
-        self, metrics: Metrics, limits: RequestLimits, repository: ModelRepository
+        self,
+        metrics: Metrics,
+        limits: RequestLimits,
+        access: Access,
+        repository: ModelRepository,
+        translator: Translator,
     ) -> None:
         self.metrics = metrics
         self.limits = limits
+        self.access = access
         self.repository = repository
-        self._translator = Translator(repository.served)
+        self._translator = translator
 
     @property
     def translator(self) -> Translator:

@@ -3,15 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
-from service.engine.scheduler import Scheduler, Ticket
-from service.engine.search import Search, open_search
+from service.engine.scheduler import Scheduler
+from service.engine.search import Search
+from service.engine.strategies import open_search
+from service.engine.waiting import Ticket
 from service.errors import EngineFailed
 from service.metrics import ModelMetrics
 
@@ -26,8 +28,8 @@ class Joined(NamedTuple):
 
 
 class Worker(threading.Thread):
-    """Lives until its scheduler is closed and empty. Whatever happens, no waiter is forgotten:
-    a step that fails fails its sentences, a worker that dies fails all that wait.
+    """Lives until its scheduler is closed and empty. A step that fails fails its sentences; what a
+    worker ran that died is failed by whoever learns from `ended` that it has.
     """
 
     def __init__(
@@ -38,8 +40,12 @@ class Worker(threading.Thread):
         scheduler: Scheduler,
         special_ids: tuple[int, int],
         metrics: ModelMetrics,
+        ended: Callable[[int], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self.done = False
+        """Whether it ended because nothing is left to do."""
+        self._ended = ended
         self._number = number
         self._model = model
         self._scheduler = scheduler
@@ -57,10 +63,15 @@ class Worker(threading.Thread):
                     self._join(newcomers)
                 tokens = sum(self._step(beam_size) for beam_size in list(self._searches))
                 self._scheduler.report_speed(tokens, time.monotonic() - started)
-        except BaseException as error:
-            self._fail(list(self._joined), error)
+            self.done = True
+        except BaseException:
             logger.exception("worker %s died", self.name)
-            self._scheduler.fail("a decoding worker died")
+        finally:
+            self._ended(self._number)
+
+    def abandon(self) -> None:
+        """Fails what it was running; only when it has ended."""
+        self._fail(list(self._joined), None)
 
     @property
     def running(self) -> tuple[int, int]:
@@ -133,7 +144,7 @@ class Worker(threading.Thread):
         with suppress(InvalidStateError):  # the caller left while the last step ran
             ticket.future.set_result(Decoded(hypotheses, queue, decode, alignment, encode))
 
-    def _fail(self, tickets: Sequence[Ticket], error: BaseException) -> None:
+    def _fail(self, tickets: Sequence[Ticket], error: BaseException | None) -> None:
         """The model's own words go to the log; callers learn only that decoding failed."""
         logger.error("%d sentences failed", len(tickets), exc_info=error)
         for ticket in tickets:

@@ -50,7 +50,7 @@ class ModelRepository:
         """Whether the first model is ready, or none could be loaded."""
         self._settings = settings
         self._open_engine = open_engine
-        self._metrics = metrics
+        self.metrics = metrics
         self._unreadable: Mapping[Path, str] = {}
         self._failed: dict[Path, str] = {}
         self._opening = asyncio.Lock()
@@ -157,15 +157,15 @@ class ModelRepository:
 
     def dispose(self, running: Running) -> None:
         """Closes a retired engine in another thread."""
-        self._metrics.model_unloads.labels(running.retired).inc()
+        self.metrics.model_unloads.labels(running.retired).inc()
         self._spawn(self._close(running.engine))
 
     async def close(self) -> None:
         """Answers what was accepted and closes every engine."""
-        await self._settle()
+        await self.settle()
         for model in self.served.all():
             self.served.remove(model, "stopped")
-        await self._settle()
+        await self.settle()
 
     async def _serve(self, found: FoundBundle, only_if_parked: bool = False) -> Model:
         """Opens a bundle; from then on it gets every new request for its name and version."""
@@ -178,7 +178,7 @@ class ModelRepository:
                 await self._make_room(found)
                 engine = await asyncio.to_thread(self._open, found)
             except BundleError as error:
-                self._metrics.model_loads.labels("failed").inc()
+                self.metrics.model_loads.labels("failed").inc()
                 self._failed[found.path] = str(error)
                 self.left_out[found.key] = found.stamp
                 logger.error("%s", error)
@@ -209,7 +209,7 @@ class ModelRepository:
 
     def _put(self, model: Model, engine: Engine, seconds: float) -> None:
         self.served.put(model, engine, "replaced")
-        self._metrics.model_loaded(model.key, model.manifest.precision, model.bytes, seconds)
+        self.metrics.model_loaded(model.key, model.manifest.precision, model.bytes, seconds)
         where = model.found.path if model.found else "memory"
         logger.info("serving %s from %s", "@".join(model.key), where)
 
@@ -240,7 +240,7 @@ class ModelRepository:
         async with self._opening:  # or the series of an engine that is being opened would go too
             model = self.served.get(key)
             if model is None or not model.loaded:
-                self._metrics.forget(*key)
+                self.metrics.forget(*key)
 
     async def _own(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Awaits work that goes on if the caller leaves: a half opened engine must not be lost."""
@@ -252,6 +252,7 @@ class ModelRepository:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Waits for what is being opened and closed."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)

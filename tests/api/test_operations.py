@@ -6,13 +6,13 @@ import threading
 import httpx
 import pytest
 
-from service.app import Loaded, create_app, load_engines
+from service.app import Loaded, create_app, open_repository
 from service.engine.engine import Engine
-from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput
 from service.metrics import Metrics
+from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
+from tests.lifecycle.bundles import write_bundle
 from tests.polling import wait_until
 from tests.serving import serve
 
@@ -72,9 +72,6 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
     """The server lives, is not ready, and says why."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/manifest.json").write_text('{"format_version": 1}')
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
-    assert loaded.engines == ()
-    assert "name: Field required" in loaded.faults[0]
     app = create_app(Settings(models=tmp_path))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -82,40 +79,25 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
             while "no model is usable" not in (answer := await client.get("/readyz")).text:
                 assert answer.status_code == 503
                 await asyncio.sleep(0.001)
-
-
-def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
-    """The first is served, the other is closed and named."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
-    started = [make_engine(), make_engine()]
-    left = iter(started)
-    monkeypatch.setattr(Engine, "load", lambda *_: next(left))
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
-    assert loaded.engines == (started[0],)
-    assert str(tmp_path / "b") in loaded.faults[0]
-    assert [engine.healthy for engine in started] == [True, False]
-    started[0].close()
+    assert "name: Field required" in answer.text
 
 
 @pytest.mark.parametrize("size", [0, 10_000])
-def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
+async def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
     """It reaches the engines."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/manifest.json").touch()
+    write_bundle(tmp_path / "fake", "fake")
 
     def load(_path, _limits, metrics, _workers, _threads, cache_bytes):
         return make_engine(metrics=metrics, cache_bytes=cache_bytes)
 
     monkeypatch.setattr(Engine, "load", load)
-    metrics = Metrics()
-    (engine,) = load_engines(Settings(models=tmp_path, sentence_cache_bytes=size), metrics).engines
-    source = engine.vocabulary.encode_source("hello", "ko")
-    for ticket in engine.submit([SearchInput(tuple(source), DecodingOptions())]):
-        ticket.future.result(10)
+    repository = open_repository(Settings(models=tmp_path, sentence_cache_bytes=size), Metrics())
+    await repository.start()
+    request = TranslationRequest(("hello",), "en", "ko")
+    await Translator(repository.served).translate(request)
+    engine = repository.served.find("fake").running.engine
     assert engine.read().sentence_cache_entries == bool(size)
-    engine.close()
+    await repository.close()
 
 
 async def test_what_was_translated_before_is_answered_from_the_cache():
@@ -259,3 +241,68 @@ def test_a_client_that_leaves_frees_its_place():
         assert steps == 1
         beam_size = engine.manifest.decoding.beam_size
         assert set(model.rows[1:]) == {beam_size}
+
+
+def test_what_is_too_late_is_dropped():
+    """Fails without a deadline, or when the work goes on after it: the caller has a 504 in time,
+    and the rows are out of the batch after the step that was running."""
+    model = GatedModel()
+    engine = make_engine(model)
+    with serve(app_over(engine)) as url:
+        headers = {"X-Request-Timeout": "0.2"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        assert answer.status_code == 504
+        assert answer.json()["error"]["code"] == "deadline_exceeded"
+        steps = len(model.rows)
+        model.opened.set()
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
+        assert answer.json()["translations"][0]["text"] == "hello"
+        assert set(model.rows[steps:]) == {engine.manifest.decoding.beam_size}
+
+
+def test_nobody_gets_more_time_than_the_setting_gives():
+    """Fails when the header alone decides."""
+    model = GatedModel()
+    with serve(app_over(make_engine(model), max_seconds=0.2)) as url:
+        headers = {"X-Request-Timeout": "3600"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        model.opened.set()
+        assert answer.status_code == 504
+
+
+def test_sentences_of_a_request_are_counted():
+    """Fails when only characters are: the shortest sentences are many."""
+    with serve(app_over(make_engine(), max_sentences=3)) as url:
+        for count, status in ((3, 200), (4, 422)):
+            body = BODY | {"text": "Good day. " * count}
+            answer = httpx.post(f"{url}/v1/translate", json=body)
+            assert answer.status_code == status
+    assert "4 sentences in one request; at most 3" in answer.text
+
+
+async def test_bulk_reaches_the_queue(client, monkeypatch):
+    """Fails when the header is lost on the way."""
+    seen = []
+    submit = Engine.submit
+
+    def noting(self, inputs, bulk=False):
+        seen.append(bulk)
+        return submit(self, inputs, bulk)
+
+    monkeypatch.setattr(Engine, "submit", noting)
+    for headers in ({}, {"X-Priority": "bulk"}, {"X-Priority": "Interactive"}):
+        answer = await client.post("/v1/translate", json=BODY, headers=headers)
+        assert answer.status_code == 200
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Priority": "urgent"}]
+    + [{"X-Request-Timeout": value} for value in ("0", "-1", "nan", "inf", "soon", "")],
+)
+async def test_headers_that_make_no_sense_are_refused(client, headers):
+    """And named."""
+    answer = await client.post("/v1/translate", json=BODY, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["field"] in headers
