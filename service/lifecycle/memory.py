@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from service.engine.bundle import Manifest
+from service.engine.sessions import shrink_memory
 from service.lifecycle.model import Model
 
 LOADED_BYTES = 2.5
@@ -28,8 +29,9 @@ def least_recently_used(models: Iterable[Model], bytes_to_free: int) -> Iterator
 
 
 def give_back() -> None:
-    """Returns freed memory to the system, which the C library would keep for later."""
+    """Returns freed memory to the system; the runtime and the C library would keep it for later."""
     gc.collect()
+    shrink_memory()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
         if trim is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from service.app import Loaded, create_app, open_repository
 from service.engine.engine import Engine
+from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
@@ -82,6 +83,21 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
     assert "name: Field required" in answer.text
 
 
+async def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
+    """Fails when a bundle is opened here that has not been opened elsewhere before."""
+    write_bundle(tmp_path / "a")
+
+    def refuse(path):
+        raise BundleError(str(path), ["it crashes"])
+
+    monkeypatch.setattr("service.app.try_out", refuse)
+    monkeypatch.setattr(Engine, "load", lambda *_: pytest.fail("it was opened"))
+    repository = open_repository(Settings(models=tmp_path), Metrics())
+    await repository.start()
+    assert not repository.served.all()
+    assert "it crashes" in repository.faults[0]
+
+
 @pytest.mark.parametrize("size", [0, 10_000])
 async def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
     """It reaches the engines."""
@@ -91,7 +107,8 @@ async def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypa
         return make_engine(metrics=metrics, cache_bytes=cache_bytes)
 
     monkeypatch.setattr(Engine, "load", load)
-    repository = open_repository(Settings(models=tmp_path, sentence_cache_bytes=size), Metrics())
+    settings = Settings(models=tmp_path, sentence_cache_bytes=size, trial=False)
+    repository = open_repository(settings, Metrics())
     await repository.start()
     request = TranslationRequest(("hello",), "en", "ko")
     await Translator(repository.served).translate(request)
