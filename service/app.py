@@ -16,8 +16,10 @@ from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
 from service.api import lifecycle, native, operations, page
+from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
+from service.api.exchange import SERVER_TIMING
 from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.patience import HttpLimits
 from service.api.state import Service
@@ -32,6 +34,7 @@ from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
+from service.tracing import open_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
     )
     access = open_access(settings)
+    tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
     repository = open_repository(settings, metrics)
     identifier = FastTextIdentifier(packaged_model())
     translator = Translator(repository.served, identifier, settings.max_sentences)
@@ -128,6 +132,8 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
             await asyncio.gather(filling, return_exceptions=True)
             await repository.close()
             access.close()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="seq2serve",
@@ -152,14 +158,21 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     shapes = ErrorShapes()
     install_error_handlers(app, shapes)
     http = HttpLimits(settings.max_body_bytes, settings.body_seconds, settings.read_seconds)
-    app.add_middleware(Instrumentation, metrics=metrics, limits=http, shapes=shapes)
+    app.add_middleware(
+        Instrumentation,
+        metrics=metrics,
+        limits=http,
+        shapes=shapes,
+        log=AccessLog(settings.log_texts),
+        tracing=tracing,
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=CORS_HEADERS,
-            expose_headers=["Retry-After", REQUEST_ID],
+            expose_headers=["Retry-After", REQUEST_ID, SERVER_TIMING],
             max_age=86_400,
         )
     return app

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from service import logs
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, open_repository
 from service.errors import Seq2ServeError
@@ -52,7 +52,7 @@ def serve(
     from service.server import server_config
 
     settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    logs.configure(settings.log_format, settings.log_level)
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

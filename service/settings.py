@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 def available_cores() -> int:
@@ -131,3 +132,14 @@ class Settings(BaseSettings):
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")
+    log_format: LogFormat = Field(
+        "text", description="text for people, json for machines: one object a line."
+    )
+    log_texts: bool = Field(
+        False, description="Whether the log has what was translated, and into what; json only."
+    )
+    tracing: str | None = Field(
+        None,
+        description="Address of an OpenTelemetry collector, such as "
+        "http://localhost:4318/v1/traces; needs seq2serve[tracing].",
+    )
