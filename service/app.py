@@ -15,7 +15,7 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import lifecycle, native, operations, page
+from service.api import documents, lifecycle, native, operations, page
 from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
@@ -24,6 +24,8 @@ from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.patience import HttpLimits
 from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
+from service.documents.jobs import DocumentJobs, JobLimits
+from service.documents.shelf import DirectoryShelf, MemoryShelf
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
@@ -51,6 +53,8 @@ class Loaded:
     faults: tuple[str, ...]
 
 
+FILE_PATHS = frozenset({documents.PATH})
+"""Where whole files are sent."""
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
@@ -89,6 +93,16 @@ def open_access(settings: Settings) -> Access:
     return Access(KeyFile(settings.keys), UsageStore(settings.data))
 
 
+def open_documents(settings: Settings) -> DocumentJobs:
+    """Raises StoreFailed if there is a data directory that cannot be written."""
+    limits = JobLimits(
+        settings.documents, settings.documents_bytes, seconds=settings.documents_seconds
+    )
+    if settings.data is None:
+        return DocumentJobs(limits, MemoryShelf())
+    return DocumentJobs(limits, DirectoryShelf(settings.data / "documents"))
+
+
 @contextmanager
 def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
     """Serves metrics on a port of their own, if they have one."""
@@ -112,14 +126,20 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     or what `load` gives."""
     metrics = Metrics()
     limits = RequestLimits(
-        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+        settings.max_texts,
+        settings.max_characters,
+        settings.max_beam_size,
+        settings.max_seconds,
+        settings.max_file_bytes,
     )
     access = open_access(settings)
+    jobs = open_documents(settings)
+    metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
     tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
     repository = open_repository(settings, metrics)
     identifier = FastTextIdentifier(packaged_model())
     translator = Translator(repository.served, identifier, settings.max_sentences)
-    service = Service(metrics, limits, access, repository, translator)
+    service = Service(metrics, limits, access, jobs, repository, translator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -128,6 +148,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
             with metrics_server(settings, metrics):
                 yield
         finally:
+            await jobs.close()
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
             await repository.close()
@@ -149,6 +170,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     app.state.service = service
     app.include_router(native.router)
     app.include_router(lifecycle.router)
+    app.include_router(documents.router)
     app.include_router(operations.router)
     if settings.metrics_port is None:
         app.include_router(operations.metrics_router)
@@ -157,7 +179,13 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         app.include_router(page.router)
     shapes = ErrorShapes()
     install_error_handlers(app, shapes)
-    http = HttpLimits(settings.max_body_bytes, settings.body_seconds, settings.read_seconds)
+    http = HttpLimits(
+        settings.max_body_bytes,
+        settings.body_seconds,
+        settings.read_seconds,
+        settings.max_file_bytes,
+        FILE_PATHS,
+    )
     app.add_middleware(
         Instrumentation,
         metrics=metrics,
@@ -170,9 +198,9 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=CORS_HEADERS,
-            expose_headers=["Retry-After", REQUEST_ID, SERVER_TIMING],
+            expose_headers=["Location", "Retry-After", REQUEST_ID, SERVER_TIMING],
             max_age=86_400,
         )
     return app

@@ -4,7 +4,8 @@ Labels hold only names and versions of bundles, directions, route templates and 
 a caller's text. Knows no model: whoever measures calls it, or is asked when somebody scrapes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -88,6 +89,10 @@ class EngineCollector(Collector):
         return families.values()
 
 
+def _count(counts: Callable[[], Mapping[str, int]], state: str) -> float:
+    return counts()[state]
+
+
 class Metrics:
     """Everything that is measured, in one registry."""
 
@@ -100,6 +105,11 @@ class Metrics:
         self._of_models: list[Counter | Gauge | Histogram] = []
         self._describe_requests()
         self._describe_models()
+
+    def watch_documents(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Reads how many there are in each state whenever metrics are scraped."""
+        for state in counts():
+            self.documents.labels(state).set_function(partial(_count, counts, state))
 
     def for_model(self, name: str, version: str = "1") -> "ModelMetrics":
         """The same metrics with the model's labels filled in."""
@@ -133,6 +143,9 @@ class Metrics:
             registry=self.registry,
         )
         self.rejections = self._counter("rejections", "Translations turned away.", "reason")
+        self.documents = self._gauge(
+            "documents", "Documents that are being translated or wait to be fetched.", "state"
+        )
 
     def _describe_models(self) -> None:
         self.stage_seconds = self._histogram(

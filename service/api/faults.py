@@ -16,6 +16,7 @@ from service.api.state import NotReady
 from service.errors import (
     BundleError,
     DeadlineExceeded,
+    DocumentNotReady,
     EngineFailed,
     Forbidden,
     InvalidKey,
@@ -25,6 +26,7 @@ from service.errors import (
     RateLimited,
     RequestError,
     StoreFailed,
+    UnknownDocument,
     UnknownModel,
 )
 
@@ -35,6 +37,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     408: "request_timeout",
+    409: "not_ready",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid_request",
@@ -109,6 +112,8 @@ def _(error: RequestError) -> Fault:
     problems = (Problem(error.field, str(error)),)
     if isinstance(error, UnknownModel):
         return Fault.of_problems(404, "unknown_model", problems)
+    if isinstance(error, UnknownDocument):
+        return Fault.of_status(404, str(error))
     return Fault.of_problems(422, CODES[422], problems)
 
 
@@ -126,6 +131,11 @@ def _(error: Overloaded) -> Fault:
 @fault_of.register
 def _(error: DeadlineExceeded) -> Fault:
     return Fault.of_status(504, str(error))
+
+
+@fault_of.register
+def _(error: DocumentNotReady) -> Fault:
+    return Fault.of_status(409, str(error), retry_after(1))
 
 
 @fault_of.register(EngineFailed)

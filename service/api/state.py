@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from service.access.access import Access
 from service.api.checks import RequestLimits
+from service.documents.jobs import DocumentJobs
 from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
 from service.pipeline import Translator
@@ -23,12 +24,14 @@ class Service:
         metrics: Metrics,
         limits: RequestLimits,
         access: Access,
+        documents: DocumentJobs,
         repository: ModelRepository,
         translator: Translator,
     ) -> None:
         self.metrics = metrics
         self.limits = limits
         self.access = access
+        self.documents = documents
         self.repository = repository
         self._translator = translator
 
