@@ -15,12 +15,19 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import documents, lifecycle, native, operations, page
+from service.api import documents, glossaries, kserve, lifecycle, native, operations, page
 from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
+from service.api.cors import CrossOrigin
+from service.api.deepl import account, multilingual
+from service.api.deepl import errors as deepl_errors
+from service.api.deepl import glossaries as deepl_glossaries
+from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.exchange import SERVER_TIMING
 from service.api.instrumentation import REQUEST_ID, Instrumentation
+from service.api.libretranslate import errors as libretranslate_errors
+from service.api.libretranslate import text as libretranslate
 from service.api.patience import HttpLimits
 from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
@@ -30,6 +37,7 @@ from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
 from service.engine.trial import try_out
+from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository, RepositorySettings
 from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
@@ -40,6 +48,7 @@ from service.tracing import open_tracing
 
 logger = logging.getLogger(__name__)
 
+DEEPL = (deepl_translate, account, deepl_glossaries, multilingual)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
 
@@ -133,13 +142,16 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         settings.max_file_bytes,
     )
     access = open_access(settings)
+    stored = GlossaryStore(settings.data)
     jobs = open_documents(settings)
     metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
     tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
     repository = open_repository(settings, metrics)
     identifier = FastTextIdentifier(packaged_model())
-    translator = Translator(repository.served, identifier, settings.max_sentences)
-    service = Service(metrics, limits, access, jobs, repository, translator)
+    translator = Translator(
+        repository.served, identifier, settings.max_sentences, settings.second_tries
+    )
+    service = Service(metrics, limits, access, jobs, stored, repository, translator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -153,6 +165,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
             await asyncio.gather(filling, return_exceptions=True)
             await repository.close()
             access.close()
+            stored.close()
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
 
@@ -177,7 +190,9 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     app.include_router(page.docs_router)
     if settings.page:
         app.include_router(page.router)
-    shapes = ErrorShapes()
+    for part in (glossaries, libretranslate, kserve, *DEEPL):
+        app.include_router(part.router)
+    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)
     http = HttpLimits(
         settings.max_body_bytes,
@@ -203,6 +218,8 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
             expose_headers=["Location", "Retry-After", REQUEST_ID, SERVER_TIMING],
             max_age=86_400,
         )
+    origins = settings.libretranslate_origins
+    app.add_middleware(CrossOrigin, shape=libretranslate_errors.SHAPE, origins=origins)
     return app
 
 

@@ -103,8 +103,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._of_models: list[Counter | Gauge | Histogram] = []
+        self._forgotten_characters = 0.0
         self._describe_requests()
         self._describe_models()
+
+    def characters_translated(self) -> int:
+        """Of all models together, since the start."""
+        return int(self._forgotten_characters + self._count_characters())
+
+    def _count_characters(self) -> float:
+        samples = (s for metric in self.characters.collect() for s in metric.samples)
+        return sum(s.value for s in samples if s.name.endswith("_total"))
 
     def watch_documents(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Reads how many there are in each state whenever metrics are scraped."""
@@ -126,8 +135,10 @@ class Metrics:
 
     def forget(self, name: str, version: str) -> None:
         """Ends the series of a bundle that is gone, so that versions do not add up for ever."""
+        before = self._count_characters()
         for metric in self._of_models:
             metric.remove_by_labels({"model": name, "version": version})
+        self._forgotten_characters += before - self._count_characters()
 
     def _describe_requests(self) -> None:
         self.http_requests = self._counter("http_requests", "HTTP requests.", *ROUTE, "status")
@@ -186,6 +197,15 @@ class Metrics:
         )
         self.worker_deaths = self._counter(
             "worker_deaths", "Decoding workers that died and were replaced.", *MODEL
+        )
+        self.second_tries = self._counter(
+            "second_tries",
+            "Bad sentences that were decoded again, with other options.",
+            *MODEL,
+            "result",
+        )
+        self.quality_warnings = self._counter(
+            "quality_warnings", "Sentences that were answered with a warning.", *reasoned
         )
         self.cache_requests = self._counter(
             "sentence_cache_requests", "Sentences looked up in the cache.", *MODEL, "result"
@@ -275,6 +295,15 @@ class ModelMetrics:
     def abandoned(self) -> None:
         """A sentence's caller left, or its time was up."""
         self._metrics.abandoned.labels(*self._model).inc()
+
+    def second_try(self, better: bool) -> None:
+        """A bad sentence was decoded again."""
+        result = "better" if better else "no_better"
+        self._metrics.second_tries.labels(*self._model, result).inc()
+
+    def quality_warning(self, reason: str) -> None:
+        """A sentence is answered that cannot be right, for one of a few reasons."""
+        self._metrics.quality_warnings.labels(*self._model, reason).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         """A stage took this long."""

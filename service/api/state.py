@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from service.access.access import Access
 from service.api.checks import RequestLimits
 from service.documents.jobs import DocumentJobs
+from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
 from service.pipeline import Translator
@@ -25,12 +26,14 @@ class Service:
         limits: RequestLimits,
         access: Access,
         documents: DocumentJobs,
+        glossaries: GlossaryStore,
         repository: ModelRepository,
         translator: Translator,
     ) -> None:
         self.metrics = metrics
         self.limits = limits
         self.access = access
+        self.glossaries = glossaries
         self.documents = documents
         self.repository = repository
         self._translator = translator
