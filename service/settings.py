@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Longest time for a client to take a part of its answer."
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
+    second_tries: bool = Field(
+        True, description="Whether a sentence that cannot be right is decoded a second time."
+    )
     batch_tokens: int = Field(
         4096,
         ge=1,
@@ -114,13 +117,18 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Directory for what outlives the process, such as the usage of keys, and for "
-        "translated documents; without it that is kept in memory.",
+        description="Directory for what outlives the process, such as the usage of keys and stored "
+        "glossaries, and for translated documents; without it that is kept in memory.",
     )
     cors_origins: tuple[str, ...] = Field(
         (),
         description="Web sites whose scripts may call, as a JSON list such as "
         '["https://example.org"]; ["*"] is every one.',
+    )
+    libretranslate_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="Likewise, for the routes of LibreTranslate's API; by default every one, as "
+        "there.",
     )
     metrics_port: int | None = Field(
         None,
