@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,40 @@ def untranslated(text: str, detected: Detection) -> Translation:
     """A text that is in the target language already."""
     hypothesis = TextHypothesis(text, 0.0, 0)
     return Translation(detected.language, None, (hypothesis,), detected=detected)
+
+
+def moved(translation: Translation, source: int, target: int) -> Translation:
+    """The same as a part of a longer text: it begins at `source` there, and at `target` in the
+    translation. All spans count from there."""
+    warnings = [replace(w, sentence=w.sentence.shifted(source)) for w in translation.warnings]
+    alignments, scores = translation.alignments, translation.scores
+    if alignments is not None:
+        alignments = tuple(_moved_alignment(each, source, target) for each in alignments)
+    if scores is not None:
+        scores = tuple(
+            replace(
+                each,
+                source=each.source.shifted(source),
+                target=each.target.shifted(target),
+                pieces=shift_pieces(each.pieces, target),
+            )
+            for each in scores
+        )
+    return replace(translation, warnings=tuple(warnings), alignments=alignments, scores=scores)
+
+
+def _moved_alignment(found: SentenceAlignment, source: int, target: int) -> SentenceAlignment:
+    return replace(
+        found,
+        source=found.source.shifted(source),
+        target=found.target.shifted(target),
+        source_pieces=shift_pieces(found.source_pieces, source),
+        target_pieces=shift_pieces(found.target_pieces, target),
+        words=tuple(
+            WordLink(link.source.shifted(source), link.target.shifted(target))
+            for link in found.words
+        ),
+    )
 
 
 def join_sentences(

@@ -11,6 +11,7 @@ from service.assembly import Translation, join_sentences, untranslated, warn
 from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
+from service.engine.request import Progress
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
@@ -26,6 +27,11 @@ ResultT = TypeVar("ResultT")
 SHORT = 1000
 """Characters. Longer requests are segmented and tokenised in another thread, so that the event
 loop only waits; for shorter ones changing threads would take longer than the work."""
+
+
+Listener = Callable[[Callable[[], str]], None]
+"""Told by a greedy search, while it translates a text of one sentence, how to spell what it has
+said so far. It is called in a worker's thread after each step, so it must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class TranslationRequest:
     glossary: Glossary = NO_TERMS
     token_scores: bool = False
     """Whether the best hypotheses come with the scores of their sentences and pieces."""
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +171,12 @@ class Translator:
             request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
         )
         sentences = [sentence for text in texts for sentence in text.segmentation.sentences]
-        if len(sentences) > self._max_sentences:
-            most, found = self._max_sentences, len(sentences)
-            raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        self.check_amount(len(sentences))
+        progress = _progress(request.listener, engine) if len(sentences) == 1 else None
         inputs = [
-            SearchInput(source, for_sentence(options, source, place == 0), request.alignment)
+            SearchInput(
+                source, for_sentence(options, source, place == 0), request.alignment, progress
+            )
             for text in texts
             for place, source in enumerate(text.sources)
         ]
@@ -188,6 +196,12 @@ class Translator:
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
         return result
+
+    def check_amount(self, sentences: int) -> None:
+        """Raises LimitExceeded if there are too many for one request."""
+        if sentences > self._max_sentences:
+            most = self._max_sentences
+            raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
 
     def sources(self, model: str | None, target: str) -> tuple[str, ...]:
         """The languages that are translated into `target`. Raises UnknownModel."""
@@ -242,6 +256,12 @@ async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> Sequence[Resu
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _progress(listener: Listener | None, engine: Engine) -> Progress | None:
+    if listener is None:
+        return None
+    return lambda said: listener(lambda: engine.vocabulary.decode(said))
 
 
 def _listing(what: str, names: Iterable[str]) -> str:
