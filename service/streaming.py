@@ -8,12 +8,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.assembly import Translation, moved
+from service.assembly import SentenceAlignment, SentenceScores, Translation, shift_pieces
 from service.engine.bundle import Direction
 from service.flights import Flights, Sleep
-from service.pipeline import SHORT, TranslationRequest, TranslationResult, Translator
-from service.preparation import prepare
-from service.text.alignment import Span
+from service.pipeline import TranslationRequest, TranslationResult, Translator
+from service.text.alignment import Span, WordLink
 from service.text.language import Detection
 from service.text.markup import TextFormat
 from service.text.segmentation import Segmentation, Splitting
@@ -117,7 +116,7 @@ async def stream(
                 start = end + len(before)
                 end = start + len(translation.hypotheses[0].text)
                 place = Span(start, end)
-                translation = moved(translation, span.start, start)
+                translation = placed(translation, span.start, start)
                 yield StreamedSentence(text, sentence, before, span, place, translation)
             after = plan.segmentation.gaps[-1]
             yield StreamedText(text, after, plan.source, model, plan.detected)
@@ -128,30 +127,27 @@ async def stream(
 
 
 async def make_plans(translator: Translator, request: TranslationRequest) -> list[Plan]:
-    """Takes all texts apart. Raises RequestError."""
+    """Takes all texts apart. Raises RequestError or EngineFailed."""
     detected = await translator.identify(request)
-    texts = list(zip(request.texts, detected or [None] * len(request.texts), strict=True))
-
-    def plans() -> list[Plan]:
-        return [_plan(translator, replace(request, texts=(text,)), found) for text, found in texts]
-
-    long = sum(map(len, request.texts)) > SHORT
-    made = await asyncio.to_thread(plans) if long else plans()
-    translator.check_amount(sum(len(plan.requests) for plan in made))
-    return made
+    found = detected or [None] * len(request.texts)
+    plans = [
+        await _plan(translator, replace(request, texts=(text,)), detection)
+        for text, detection in zip(request.texts, found, strict=True)
+    ]
+    translator.check_amount(sum(len(plan.requests) for plan in plans))
+    return plans
 
 
-def _plan(translator: Translator, request: TranslationRequest, detected: Detection | None) -> Plan:
+async def _plan(
+    translator: Translator, request: TranslationRequest, detected: Detection | None
+) -> Plan:
     (text,) = request.texts
     source = request.source or (detected.language if detected else "")
     if detected is not None and source == request.target:
         return Plan(source, detected, Segmentation((), (text,)), ())
-    direction = Direction(source, request.target)
-    engine = translator.choose(request.model, direction, request.alignment)
     segmentation = Segmentation((text,), ("", ""))
     if request.format is TextFormat.TEXT:  # else only the whole text shows where a tag belongs
-        ((prepared,), _) = prepare(engine, direction, (text,), request.splitting)
-        segmentation = prepared.segmentation
+        segmentation = await translator.cut(request, Direction(source, request.target))
     return Plan(source, detected, segmentation, tuple(_requests(request, source, segmentation)))
 
 
@@ -174,3 +170,40 @@ def _spans(segmentation: Segmentation) -> Sequence[Span]:
     starts = segmentation.starts(sentences)
     pairs = zip(starts, sentences, strict=True)
     return [Span(start, start + len(sentence)) for start, sentence in pairs]
+
+
+def placed(translation: Translation, source: int, target: int) -> Translation:
+    """The same as a part of a longer text: it begins at `source` there, and at `target` in the
+    whole translation. All spans count from there."""
+    alignments, scores = translation.alignments, translation.scores
+    return replace(
+        translation,
+        warnings=tuple(
+            replace(each, sentence=each.sentence.shifted(source)) for each in translation.warnings
+        ),
+        alignments=alignments and tuple(_aligned(each, source, target) for each in alignments),
+        scores=scores and tuple(_scored(each, source, target) for each in scores),
+    )
+
+
+def _aligned(found: SentenceAlignment, source: int, target: int) -> SentenceAlignment:
+    return replace(
+        found,
+        source=found.source.shifted(source),
+        target=found.target.shifted(target),
+        source_pieces=shift_pieces(found.source_pieces, source),
+        target_pieces=shift_pieces(found.target_pieces, target),
+        words=tuple(
+            WordLink(link.source.shifted(source), link.target.shifted(target))
+            for link in found.words
+        ),
+    )
+
+
+def _scored(found: SentenceScores, source: int, target: int) -> SentenceScores:
+    return replace(
+        found,
+        source=found.source.shifted(source),
+        target=found.target.shifted(target),
+        pieces=shift_pieces(found.pieces, target),
+    )

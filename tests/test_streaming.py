@@ -167,7 +167,7 @@ async def test_a_full_queue_turns_a_stream_away_only_at_its_beginning(translator
     async def sleep(seconds):
         slept.append(seconds)
 
-    busy = Busy(list(translator.engines.values()))
+    busy = Busy(translator.served)
     request = TranslationRequest(("One. Two.",), "en", "ko", decoding=GREEDY)
     busy.full = ("Two.",)
     assert rebuilt(await told(busy, request, sleep=sleep)) == "One. Two."
@@ -179,7 +179,7 @@ async def test_a_full_queue_turns_a_stream_away_only_at_its_beginning(translator
 
 async def test_too_many_sentences_are_refused_at_once(translator):
     """As in the plain answer."""
-    few = Translator(list(translator.engines.values()), max_sentences=2)
+    few = Translator(translator.served, max_sentences=2)
     with pytest.raises(LimitExceeded, match="3 sentences in one request; at most 2"):
         await told(few, TranslationRequest(("One. Two. Three.",), "en", "ko"))
 
