@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from service.assembly import Translation, join_sentences, untranslated, warn
+from service.assembly import (
+    Translation,
+    align_sentences,
+    join_sentences,
+    spell,
+    untranslated,
+    warn,
+)
 from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
-from service.preparation import PreparedText, prepare
+from service.preparation import Cutting, PreparedText, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
 from service.text.glossary import NO_TERMS, Glossary
@@ -48,6 +55,11 @@ class TranslationRequest:
     glossary: Glossary = NO_TERMS
     token_scores: bool = False
     """Whether the best hypotheses come with the scores of their sentences and pieces."""
+
+    @property
+    def cutting(self) -> Cutting:
+        """How the texts are taken apart."""
+        return Cutting(self.splitting, self.glossary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +173,25 @@ class Translator:
         engine = self.choose(request.model, part.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest, engine.vocabulary)
         texts, timings = await _run(
-            request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
+            request, lambda: prepare(engine, part.direction, part.texts, request.cutting)
         )
-        sentences = [sentence for text in texts for sentence in text.segmentation.sentences]
+        sentences = [sentence for text in texts for sentence in text.sentences]
         if len(sentences) > self._max_sentences:
             most, found = self._max_sentences, len(sentences)
             raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        able = engine.manifest.aligner is not None
         inputs = [
-            SearchInput(source, for_sentence(options, source, place == 0), request.alignment)
+            SearchInput(
+                sentence.source,
+                for_sentence(options, sentence.source, place == 0),
+                able and (request.alignment or sentence.needs_alignment),
+            )
             for text in texts
-            for place, source in enumerate(text.sources)
+            for place, sentence in enumerate(text.sentences)
         ]
         decoded = await engine.decode(inputs, request.bulk)
         look = Review(engine, part.direction, request.bulk, self._second_tries)
-        reviewed = await look.of(sentences, inputs, decoded)
+        reviewed = await look.of([each.shown for each in sentences], inputs, decoded)
         decoded = [each.decoded for each in reviewed]
         for sentence in decoded:
             engine.metrics.stage("queue", sentence.queue_seconds)
@@ -276,11 +293,11 @@ def finish(
     left = iter(reviewed)
     direction = part.direction
     translations = [
-        assemble(engine, direction, request, text, list(islice(left, len(text.sources))))
+        assemble(engine, direction, request, text, list(islice(left, len(text.sentences))))
         for text in texts
     ]
     timings["detokenise"] = time.monotonic() - started
-    source_tokens = sum(len(source) for text in texts for source in text.sources)
+    source_tokens = sum(len(each.source) for text in texts for each in text.sentences)
     target_tokens = sum(translation.hypotheses[0].tokens for translation in translations)
     characters = sum(map(len, part.texts))
     engine.metrics.translated(str(direction), source_tokens, target_tokens, characters)
@@ -295,18 +312,19 @@ def assemble(
     reviewed: Sequence[Reviewed],
 ) -> Translation:
     """The translation of one text, of its sentences."""
-    vocabulary, segmentation = engine.vocabulary, text.segmentation
-    prefix = request.decoding.target_prefix or ""
+    vocabulary, target = engine.vocabulary, direction.target
     decoded = [each.decoded for each in reviewed]
+    spelt = spell(vocabulary, target, text, decoded, request.decoding.target_prefix or "")
+    best = [hypotheses[0] for hypotheses in spelt]
     spec = calibration(engine.manifest, direction)
-    scores = None
-    if request.token_scores:
-        scores = score_sentences(vocabulary, spec, segmentation, decoded, prefix)
     return Translation(
         direction.source,
         engine.manifest.name,
-        *join_sentences(vocabulary, direction.target, text, decoded, prefix),
-        warnings=warn(segmentation, [each.faults for each in reviewed]),
-        confidence=text_confidence(spec, segmentation.sentences, decoded),
-        scores=scores,
+        join_sentences(text, decoded, spelt),
+        align_sentences(vocabulary, target, text, decoded, best) if request.alignment else None,
+        warnings=warn(text.segmentation, [each.faults for each in reviewed]),
+        confidence=text_confidence(spec, text.segmentation.sentences, decoded),
+        scores=score_sentences(vocabulary, spec, text, decoded, best)
+        if request.token_scores
+        else None,
     )

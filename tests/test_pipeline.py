@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.assembly import join_sentences
+from service.assembly import join_sentences, spell
 from service.decoding import DecodingChoice, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.request import Decoded, FinishReason, Hypothesis
@@ -17,8 +17,10 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.pipeline import TranslationRequest, Translator
-from service.preparation import PreparedText
+from service.preparation import PreparedText, Sentence
 from service.text.language import Detection
+from service.text.protection import Shielded
+from service.text.rewriting import Rewriting
 from service.text.segmentation import Segmentation
 from tests.fakes import EchoModel, FakeVocabulary, Gate, make_engine, make_manifest
 from tests.polling import wait_until
@@ -326,8 +328,10 @@ def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
 
     segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
     sentences = [decoded("a", "b", "c"), decoded("p", "q")]
-    text = PreparedText(segmentation, ())
-    hypotheses, _ = join_sentences(engine.vocabulary, "ko", text, sentences)
+    bare = [Sentence(x, Shielded(Rewriting(x)), (), ()) for x in segmentation.sentences]
+    text = PreparedText(segmentation, tuple(bare))
+    spelt = spell(engine.vocabulary, "ko", text, sentences)
+    hypotheses = join_sentences(text, sentences, spelt)
     assert [h.text for h in hypotheses] == ["<a p>", "<b q>", "<c q>"]
     assert [h.tokens for h in hypotheses] == [2, 2, 2]
 
