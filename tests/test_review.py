@@ -72,7 +72,7 @@ class Bench:
 
     def count(self, name, **labels):
         """A counter of the model."""
-        labels = {"model": "fake", **labels}
+        labels = {"model": "fake", "version": "1", **labels}
         return self.metrics.registry.get_sample_value(f"seq2serve_{name}_total", labels) or 0
 
 
