@@ -1,6 +1,6 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side, `shortlist`
-lets an int8 bundle score fewer pieces.
+tokenizer, train, export, verify, evaluate, challenge. `compare` sets several bundles side by side,
+`shortlist` lets an int8 bundle score fewer pieces.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
@@ -141,6 +141,26 @@ def evaluate(
 
 
 @app.command()
+def challenge(
+    bundle: BundleFolder,
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+    show: Annotated[bool, typer.Option(help="Print what failed, and how.")] = False,
+    record: Annotated[bool, typer.Option(help="Write shares to manifest and card.")] = False,
+) -> None:
+    """Translate 200 everyday sentences a direction, and tell what is kept: numbers, names, ..."""
+    from model_export.challenge.run import as_scores, failures, run_challenge, table
+    from model_export.export import record_scores
+
+    results = dict(run_challenge(bundle, beam_size))
+    if show:
+        for direction, outcomes in results.items():
+            typer.echo(f"\n{direction}\n\n" + "\n\n".join(failures(outcomes)) + "\n")
+    typer.echo(table(results))
+    if record:
+        record_scores(bundle, tuple(as_scores(results, beam_size)))
+
+
+@app.command()
 def compare(
     bundles: Annotated[list[Path], typer.Argument(help="Bundle directories.", exists=True)],
     pairs: Annotated[
@@ -228,6 +248,7 @@ def _report_loss(loss: "Loss") -> None:
 
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
+    from model_export.challenge.sentences import ChallengeError
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
@@ -241,6 +262,7 @@ def main() -> None:
     except (
         RecipeError,
         CorpusError,
+        ChallengeError,
         WeightsError,
         ParityError,
         ComparisonError,
