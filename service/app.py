@@ -20,6 +20,8 @@ from service.api.state import Service
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
+from service.engine.sessions import bound_memory
+from service.engine.trial import try_out
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import Translator
@@ -44,6 +46,7 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     """Starts an engine for every bundle in the models directory, the default model first."""
     engines: list[Engine] = []
     faults: list[str] = []
+    bound_memory(settings.runtime_bytes)
     limits = SchedulerLimits(
         settings.batch_tokens,
         settings.batch_rows,
@@ -52,6 +55,8 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     )
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
+            if settings.trial:
+                try_out(path)
             engine = Engine.load(
                 path,
                 limits,

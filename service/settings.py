@@ -79,6 +79,17 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
     )
+    runtime_bytes: int = Field(
+        4_294_967_296,
+        ge=1,
+        description="Memory that models may take while they load and run, all together; what "
+        "would exceed it fails.",
+    )
+    trial: bool = Field(
+        True,
+        description="Whether a bundle is first opened in a process of its own, with bounded "
+        "memory and time.",
+    )
     keys: Path | None = Field(
         None, description="File of API keys; without it everybody may translate."
     )

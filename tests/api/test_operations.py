@@ -8,6 +8,7 @@ import pytest
 
 from service.app import Loaded, create_app, load_engines
 from service.engine.engine import Engine
+from service.errors import BundleError
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
@@ -90,11 +91,26 @@ def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
     started = [make_engine(), make_engine()]
     left = iter(started)
     monkeypatch.setattr(Engine, "load", lambda *_: next(left))
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    loaded = load_engines(Settings(models=tmp_path, trial=False), Metrics())
     assert loaded.engines == (started[0],)
     assert str(tmp_path / "b") in loaded.faults[0]
     assert [engine.healthy for engine in started] == [True, False]
     started[0].close()
+
+
+def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
+    """Fails when a bundle is opened here that has not been opened elsewhere before."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/manifest.json").touch()
+
+    def refuse(path):
+        raise BundleError(str(path), ["it crashes"])
+
+    monkeypatch.setattr("service.app.try_out", refuse)
+    monkeypatch.setattr(Engine, "load", lambda *_: pytest.fail("it was opened"))
+    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    assert loaded.engines == ()
+    assert "it crashes" in loaded.faults[0]
 
 
 @pytest.mark.parametrize("size", [0, 1000])
@@ -108,7 +124,9 @@ def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, s
 
     monkeypatch.setattr(Engine, "load", load)
     metrics = Metrics()
-    (engine,) = load_engines(Settings(models=tmp_path, sentence_cache_bytes=size), metrics).engines
+    (engine,) = load_engines(
+        Settings(models=tmp_path, sentence_cache_bytes=size, trial=False), metrics
+    ).engines
     engine.close()
     held = metrics.registry.get_sample_value("seq2serve_sentence_cache_bytes", {"model": "fake"})
     assert held == (0 if size else None)
