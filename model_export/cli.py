@@ -6,6 +6,8 @@ A recipe (model_export/recipes/*.toml) says what is trained on what; the run fol
 a run makes; the bundle folder is what `seq2serve serve` loads.
 """
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +45,12 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Bundle whose weights and tokenizer a new run begins with.")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Save and stop after so many; run again to go on.")
+    ] = None,
 ) -> None:
     """Train, or continue a run that was stopped or killed: it loses a minute at most."""
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     from model_export import runs
     from model_export.evaluation import signatures
     from model_export.plots import plot_history
@@ -62,7 +68,9 @@ def train(
         typer.echo(f"\nupdate {last.update}: dev loss {last.dev_loss:.3f}; {scores}")
         plot_history(trainer.history, run / "loss.png")
 
-    runs.train(trainer, dev, report)
+    runs.train(trainer, dev, report, deadline)
+    if trainer.update < plan.training.updates:
+        typer.echo(f"\nstopped at update {trainer.update} of {plan.training.updates}; not done yet")
 
 
 @app.command()
@@ -213,6 +221,30 @@ def quantize(
     )
     size = sum(path.stat().st_size for path in target.iterdir())
     typer.echo(f"{target}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def synthesise(
+    bundle: BundleFolder,
+    files: Annotated[
+        list[str], typer.Argument(help="Pair files, or plain texts, in the corpora folder.")
+    ],
+    corpora: Annotated[Path, typer.Option(help="Folder that all paths start from.", exists=True)],
+    direction: Annotated[str, typer.Option(help="Such as ko-en: from the given side.")],
+    output: Annotated[str, typer.Option(help="Pair file to write, .tsv, .tsv.gz or .tsv.xz.")],
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+) -> None:
+    """Translate one side of pair files with a bundle: for back-translation or distillation."""
+    from model_export.synthesis import KEPT
+    from model_export.synthesis import synthesise as make
+    from service.engine.bundle import Direction
+
+    source, _, target = direction.partition("-")
+    paths = [corpora / file for file in files]
+    counted = make(bundle, paths, Direction(source, target), corpora / output, beam_size)
+    typer.echo(f"{corpora / output}: {counted.pop(KEPT, 0):,} pairs")
+    for reason, count in counted.most_common():
+        typer.echo(f"left out: {count:,} {reason}")
 
 
 @app.command()

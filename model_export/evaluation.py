@@ -18,6 +18,7 @@ from service.metrics import Metrics
 from service.pipeline import DecodingChoice, TranslationRequest, Translator
 
 TEXTS_PER_REQUEST = 64
+_LIMITS = SchedulerLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,9 @@ def decoding_label(decoding: DecodingChoice) -> str:
 
 
 @contextmanager
-def opened(bundle: Path) -> Iterator[Engine]:
+def opened(bundle: Path, limits: SchedulerLimits = _LIMITS) -> Iterator[Engine]:
     """A bundle's engine on all cores; it closes in the end. Raises BundleError."""
-    engine = Engine.load(bundle, SchedulerLimits(), Metrics(), cpu_count() or 1)
+    engine = Engine.load(bundle, limits, Metrics(), cpu_count() or 1)
     try:
         yield engine
     finally:

@@ -39,6 +39,7 @@ class Vocabulary:
         self.pad_id: int = self.target.pad_id()
         self.bos_id: int = self.target.bos_id()
         self.eos_id: int = self.target.eos_id()
+        self.unk_id: int = self.target.unk_id()
 
     def encode_source(self, text: str, target_language: str) -> list[int]:
         """`<2xx>`, the pieces of `text`, eos."""
