@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from prometheus_client import start_http_server
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.access.access import Access
@@ -15,8 +17,10 @@ from service.access.quotas import UsageStore
 from service.api import native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
-from service.api.instrumentation import Instrumentation
+from service.api.instrumentation import REQUEST_ID, Instrumentation
+from service.api.patience import HttpLimits
 from service.api.state import Service
+from service.api.urgency import PRIORITY, TIMEOUT
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
@@ -29,6 +33,9 @@ from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
+
+CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
+"""What scripts of other web sites may send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,24 @@ def open_access(settings: Settings) -> Access:
     return Access(KeyFile(settings.keys), UsageStore(settings.data))
 
 
+@contextmanager
+def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    """Serves metrics on a port of their own, if they have one."""
+    if settings.metrics_port is None:
+        yield
+        return
+    server, thread = start_http_server(
+        settings.metrics_port, settings.host, registry=metrics.registry
+    )
+    logger.info("metrics on port %d", server.server_port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
@@ -104,7 +129,8 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(_open(service, settings, load))
         try:
-            yield
+            with metrics_server(settings, metrics):
+                yield
         finally:
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
@@ -117,17 +143,31 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         description="Translates text with Transformer and RNN models that run on ONNX Runtime.",
         lifespan=lifespan,
         redirect_slashes=False,
+        # FastAPI's own pages of documents load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     app.include_router(native.router)
     app.include_router(operations.router)
+    if settings.metrics_port is None:
+        app.include_router(operations.metrics_router)
+    app.include_router(page.docs_router)
     if settings.page:
         app.include_router(page.router)
     shapes = ErrorShapes()
     install_error_handlers(app, shapes)
-    app.add_middleware(
-        Instrumentation, metrics=metrics, max_body_bytes=settings.max_body_bytes, shapes=shapes
-    )
+    http = HttpLimits(settings.max_body_bytes, settings.body_seconds, settings.read_seconds)
+    app.add_middleware(Instrumentation, metrics=metrics, limits=http, shapes=shapes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=CORS_HEADERS,
+            expose_headers=["Retry-After", REQUEST_ID],
+            max_age=86_400,
+        )
     return app
 
 

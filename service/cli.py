@@ -49,6 +49,8 @@ def serve(
     """
     import uvicorn
 
+    from service.server import server_config
+
     settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
@@ -58,13 +60,10 @@ def serve(
     except Seq2ServeError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,
-    )
+    server = uvicorn.Server(server_config(application, settings))
+    server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     max_seconds: float = Field(
         300.0, gt=0, description="Longest time for a request; then the answer is a 504."
     )
+    head_seconds: float = Field(
+        10.0, gt=0, description="Longest time for the headers of a request to arrive."
+    )
+    body_seconds: float = Field(
+        30.0, gt=0, description="Longest time for the body of a request to arrive."
+    )
+    read_seconds: float = Field(
+        60.0, gt=0, description="Longest time for a client to take a part of its answer."
+    )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
         4096,
@@ -97,6 +106,17 @@ class Settings(BaseSettings):
         None,
         description="Directory for what outlives the process, such as the usage of keys; without "
         "it that is kept in memory.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Web sites whose scripts may call, as a JSON list such as "
+        '["https://example.org"]; ["*"] is every one.',
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of its own for /metrics, which then is nowhere else.",
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

@@ -33,6 +33,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid_request",
@@ -77,6 +78,9 @@ class Fault:
         message = "; ".join(f"{p.field}: {p.message}" for p in problems)
         return cls(status, code, message, problems)
 
+
+FAULT = "seq2serve.fault"
+"""Where a request's scope has the code of its fault, for those who count."""
 
 INTERNAL = Fault.of_status(500, "something went wrong here")
 

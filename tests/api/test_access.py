@@ -18,7 +18,7 @@ BODY = {"text": "hello", "source": "en", "target": "ko"}
 OPEN = {
     "/", "/web/{name}",
     "/livez", "/readyz", "/metrics",
-    "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
+    "/docs", "/docs/{name}", "/openapi.json",
 }  # fmt: skip
 """What answers without a key: health, metrics, the page, the documents."""
 
