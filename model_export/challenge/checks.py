@@ -85,7 +85,7 @@ _POLITE = {
     "ko": re.compile(r"(?: 요 | 니다 | 니까 | 시오 | 죠 )\W*$", re.VERBOSE),
 }
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
-_EXCLAMATION = 5
+_EXCLAMATION = 3
 """Characters up to which a Korean sentence needs no verb, and so no polite ending."""
 
 

@@ -21,6 +21,9 @@ _NATIVE = (
     "|여덟 여드레|아홉 아흐레|열 열흘 시월"
 )
 _NATIVE_TENS = "열|스물|서른|마흔|쉰|예순|일흔|여든|아흔"
+_BEFORE_COUNTERS = "한두세석서네넉첫"
+_COUNTERS = "개곳군권달대마명배번벌병분살시잔장주줄째척층켤통판"
+"""First syllables of what native numbers count."""
 _COUNTED = "월|일|년|분|층|번|호|개월|주|학년|도|쪽|원|퍼센트|프로|인분"
 """What follows a single Sino-Korean digit that is a number, and not a particle."""
 
@@ -57,7 +60,9 @@ def _english(number: int) -> Iterator[str]:
 
 
 def _korean(number: int) -> Iterator[str]:
-    yield from (rf"(?<![가-힣]){word}" for word in _native(number))
+    for word in _native(number):
+        counted = rf"(?=\s|[{_COUNTERS}])" if word in _BEFORE_COUNTERS else ""
+        yield rf"(?<![가-힣]){word}{counted}"
     if number < 10:
         yield rf"(?<![가-힣]){_DIGITS[number - 1]}\s?(?:{_COUNTED})"
         return
