@@ -14,13 +14,15 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import native, operations, page
+from service.api import documents, native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.patience import HttpLimits
 from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
+from service.documents.jobs import DocumentJobs, JobLimits
+from service.documents.shelf import DirectoryShelf, MemoryShelf
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
@@ -46,6 +48,8 @@ class Loaded:
     faults: tuple[str, ...]
 
 
+FILE_PATHS = frozenset({documents.PATH})
+"""Where whole files are sent."""
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
@@ -98,6 +102,16 @@ def open_access(settings: Settings) -> Access:
     return Access(KeyFile(settings.keys), UsageStore(settings.data))
 
 
+def open_documents(settings: Settings) -> DocumentJobs:
+    """Raises StoreFailed if there is a data directory that cannot be written."""
+    limits = JobLimits(
+        settings.documents, settings.documents_bytes, seconds=settings.documents_seconds
+    )
+    if settings.data is None:
+        return DocumentJobs(limits, MemoryShelf())
+    return DocumentJobs(limits, DirectoryShelf(settings.data / "documents"))
+
+
 @contextmanager
 def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
     """Serves metrics on a port of their own, if they have one."""
@@ -120,10 +134,16 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
     limits = RequestLimits(
-        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+        settings.max_texts,
+        settings.max_characters,
+        settings.max_beam_size,
+        settings.max_seconds,
+        settings.max_file_bytes,
     )
     access = open_access(settings)
-    service = Service(metrics, limits, access)
+    jobs = open_documents(settings)
+    metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
+    service = Service(metrics, limits, access, jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -132,6 +152,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
             with metrics_server(settings, metrics):
                 yield
         finally:
+            await jobs.close()
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
             access.close()
@@ -149,6 +170,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     )
     app.state.service = service
     app.include_router(native.router)
+    app.include_router(documents.router)
     app.include_router(operations.router)
     if settings.metrics_port is None:
         app.include_router(operations.metrics_router)
@@ -157,15 +179,21 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         app.include_router(page.router)
     shapes = ErrorShapes()
     install_error_handlers(app, shapes)
-    http = HttpLimits(settings.max_body_bytes, settings.body_seconds, settings.read_seconds)
+    http = HttpLimits(
+        settings.max_body_bytes,
+        settings.body_seconds,
+        settings.read_seconds,
+        settings.max_file_bytes,
+        FILE_PATHS,
+    )
     app.add_middleware(Instrumentation, metrics=metrics, limits=http, shapes=shapes)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=CORS_HEADERS,
-            expose_headers=["Retry-After", REQUEST_ID],
+            expose_headers=["Location", "Retry-After", REQUEST_ID],
             max_age=86_400,
         )
     return app

@@ -3,7 +3,8 @@
 Labels hold only model names, directions, route templates and enumerations, never a caller's text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -41,6 +42,10 @@ class QueueCollector(Collector):
             sentences.add_metric([model], waiting[0])
             tokens.add_metric([model], waiting[1])
         return sentences, tokens
+
+
+def _count(counts: Callable[[], Mapping[str, int]], state: str) -> float:
+    return counts()[state]
 
 
 class Metrics:
@@ -144,8 +149,19 @@ class Metrics:
             ["model", "version", "precision"],
             registry=self.registry,
         )
+        self.documents = Gauge(
+            "seq2serve_documents",
+            "Documents that are being translated or wait to be fetched.",
+            ["state"],
+            registry=self.registry,
+        )
         self.queues = QueueCollector()
         self.registry.register(self.queues)
+
+    def watch_documents(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Reads how many there are in each state whenever metrics are scraped."""
+        for state in counts():
+            self.documents.labels(state).set_function(partial(_count, counts, state))
 
     def for_model(self, name: str) -> "ModelMetrics":
         """The same metrics with the model's label filled in."""

@@ -110,7 +110,7 @@ class Translator:
         Cancelling it takes the sentences out of the queue and out of running batches.
         """
         started = time.monotonic()
-        detected = await self._identify(request)
+        detected = await self.identify(request)
         parts = divide(request, detected)
         done = await _all_of([self._translate(part, request) for part in parts])
         found: dict[int, Translation] = {}
@@ -134,7 +134,7 @@ class Translator:
             timings,
         )
 
-    async def _identify(self, request: TranslationRequest) -> tuple[Detection, ...] | None:
+    async def identify(self, request: TranslationRequest) -> tuple[Detection, ...] | None:
         """The likeliest language of each text, unless the caller has said; those are considered
         that are translated into the target, and the target itself."""
         if request.source is not None:

@@ -56,6 +56,16 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
     )
+    max_file_bytes: int = Field(10_485_760, ge=1, description="Largest document, in bytes.")
+    documents: int = Field(
+        100, ge=1, description="Most documents that are being translated or wait to be fetched."
+    )
+    documents_bytes: int = Field(
+        67_108_864, ge=1, description="Most bytes of all these documents together."
+    )
+    documents_seconds: float = Field(
+        3600.0, gt=0, description="How long a translated document is kept."
+    )
     max_seconds: float = Field(
         300.0, gt=0, description="Longest time for a request; then the answer is a 504."
     )
@@ -104,8 +114,8 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Directory for what outlives the process, such as the usage of keys; without "
-        "it that is kept in memory.",
+        description="Directory for what outlives the process, such as the usage of keys, and for "
+        "translated documents; without it that is kept in memory.",
     )
     cors_origins: tuple[str, ...] = Field(
         (),

@@ -19,6 +19,7 @@ class RequestLimits:
     max_characters: int
     max_beam_size: int
     max_seconds: float = 300.0
+    max_file_bytes: int = 10_485_760
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from service.api.checks import InvalidRequest, Problem
 from service.api.state import NotReady
 from service.errors import (
     DeadlineExceeded,
+    DocumentNotReady,
     EngineFailed,
     Forbidden,
     InvalidKey,
@@ -24,6 +25,7 @@ from service.errors import (
     RateLimited,
     RequestError,
     StoreFailed,
+    UnknownDocument,
     UnknownModel,
 )
 
@@ -34,6 +36,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     408: "request_timeout",
+    409: "not_ready",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid_request",
@@ -108,6 +111,8 @@ def _(error: RequestError) -> Fault:
     problems = (Problem(error.field, str(error)),)
     if isinstance(error, UnknownModel):
         return Fault.of_problems(404, "unknown_model", problems)
+    if isinstance(error, UnknownDocument):
+        return Fault.of_status(404, str(error))
     return Fault.of_problems(422, CODES[422], problems)
 
 
@@ -119,6 +124,11 @@ def _(error: Overloaded) -> Fault:
 @fault_of.register
 def _(error: DeadlineExceeded) -> Fault:
     return Fault.of_status(504, str(error))
+
+
+@fault_of.register
+def _(error: DocumentNotReady) -> Fault:
+    return Fault.of_status(409, str(error), retry_after(1))
 
 
 @fault_of.register(EngineFailed)

@@ -73,17 +73,18 @@ class Instrumentation:
             return
         headers = Headers(scope=scope)
         exchange = Exchange(_request_id(headers), time.monotonic())
-        send = _noting(patient_send(send, self._limits), exchange)
+        limits = self._limits.at(scope["path"])
+        send = _noting(patient_send(send, limits), exchange)
         self._metrics.http_in_flight.inc()
         try:
-            if _declared_length(headers) > self._limits.max_body_bytes:
+            if _declared_length(headers) > limits.max_body_bytes:
                 # The connection ends, or the body that nobody wants would still be sent.
                 close = (("Connection", "close"),)
-                fault = Fault.of_status(413, too_large(self._limits), close)
+                fault = Fault.of_status(413, too_large(limits), close)
                 scope[FAULT] = fault.code
                 await self._shapes.answer(scope["path"], fault)(scope, receive, send)
             else:
-                await self._app(scope, patient_receive(receive, self._limits), send)
+                await self._app(scope, patient_receive(receive, limits), send)
         except SlowReader:
             logger.info("request %s: the client does not take its answer", exchange.request_id)
         except Exception:

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Send
+
+FORM_BYTES = 65_536
+"""For what stands around a file in a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,15 @@ class HttpLimits:
     """For a whole body to arrive."""
     read_seconds: float = 60.0
     """For a part of an answer to be taken, once the buffers are full."""
+    max_file_bytes: int = 10_485_760
+    file_paths: frozenset[str] = frozenset()
+    """Where whole files are sent."""
+
+    def at(self, path: str) -> "HttpLimits":
+        """The limits of a request to this path."""
+        if path not in self.file_paths:
+            return self
+        return replace(self, max_body_bytes=self.max_file_bytes + FORM_BYTES)
 
 
 class SlowReader(Exception):

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.access.access import Access
 from service.api.checks import RequestLimits
+from service.documents.jobs import DocumentJobs
 from service.metrics import Metrics
 from service.pipeline import Translator
 
@@ -18,10 +19,13 @@ class NotReady(Exception):
 class Service:
     """Starts without a translator; the composition root hands it over when models are loaded."""
 
-    def __init__(self, metrics: Metrics, limits: RequestLimits, access: Access) -> None:
+    def __init__(
+        self, metrics: Metrics, limits: RequestLimits, access: Access, documents: DocumentJobs
+    ) -> None:
         self.metrics = metrics
         self.limits = limits
         self.access = access
+        self.documents = documents
         self._translator: Translator | None = None
         self._unusable = "models are being loaded"
 
