@@ -1,6 +1,6 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate, challenge. `compare` sets several bundles side by side,
-`shortlist` lets an int8 bundle score fewer pieces.
+tokenizer, train, export, verify, evaluate, challenge, calibrate. `compare` sets several bundles
+side by side, `shortlist` lets an int8 bundle score fewer pieces, `synthesise` makes pairs.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
@@ -169,6 +169,31 @@ def challenge(
 
 
 @app.command()
+def calibrate(
+    bundle: BundleFolder,
+    pairs: Annotated[
+        list[Path],
+        typer.Argument(help="Pair files, columns as in the bundle's first direction.", exists=True),
+    ],
+    limit: Annotated[int, typer.Option(min=0, help="Pairs of each file; 0 is all.")] = 400,
+) -> None:
+    """Learn how sure translations are, print how far that holds, and write it into the manifest."""
+    from model_export.calibration import calibrate as learn
+    from model_export.calibration import record_confidence
+
+    specs = []
+    for found in learn(bundle, pairs, limit):
+        spec = found.spec
+        typer.echo(
+            f"{spec.direction}: chrF2 is {spec.threshold:g} or more in {found.good:.1%} of "
+            f"{spec.sentences:,} sentences; expected calibration error {spec.error:.3f}; "
+            f"warnings {found.warnings:.2%}, false alarms {found.false_alarms:.2%}"
+        )
+        specs.append(spec)
+    record_confidence(bundle, specs)
+
+
+@app.command()
 def compare(
     bundles: Annotated[list[Path], typer.Argument(help="Bundle directories.", exists=True)],
     pairs: Annotated[
@@ -280,6 +305,7 @@ def _report_loss(loss: "Loss") -> None:
 
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
+    from model_export.calibration import CalibrationError
     from model_export.challenge.sentences import ChallengeError
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
@@ -293,6 +319,7 @@ def main() -> None:
         app()
     except (
         RecipeError,
+        CalibrationError,
         CorpusError,
         ChallengeError,
         WeightsError,

@@ -207,6 +207,8 @@ async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[
         service.fail("loading the models failed")
         return ()
     identifier = FastTextIdentifier(packaged_model())
-    translator = Translator(loaded.engines, identifier, settings.max_sentences)
+    translator = Translator(
+        loaded.engines, identifier, settings.max_sentences, settings.second_tries
+    )
     service.open(translator, loaded.faults)
     return loaded.engines

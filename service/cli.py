@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, load_engines
+from service.decoding import DecodingChoice
 from service.errors import Seq2ServeError
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)

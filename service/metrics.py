@@ -125,6 +125,18 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self.second_tries = Counter(
+            "seq2serve_second_tries",
+            "Bad sentences that were decoded again, with other options.",
+            ["model", "result"],
+            registry=self.registry,
+        )
+        self.quality_warnings = Counter(
+            "seq2serve_quality_warnings",
+            "Sentences that were answered with a warning.",
+            ["model", "reason"],
+            registry=self.registry,
+        )
         self.cache_requests = Counter(
             "seq2serve_sentence_cache_requests",
             "Sentences looked up in the cache.",
@@ -206,6 +218,15 @@ class ModelMetrics:
     def worker_died(self) -> None:
         """A decoding worker is gone."""
         self._deaths.inc()
+
+    def second_try(self, better: bool) -> None:
+        """A bad sentence was decoded again."""
+        result = "better" if better else "no_better"
+        self._metrics.second_tries.labels(self._name, result).inc()
+
+    def quality_warning(self, reason: str) -> None:
+        """A sentence is answered that cannot be right, for one of a few reasons."""
+        self._metrics.quality_warnings.labels(self._name, reason).inc()
 
     def cancelled(self) -> None:
         """A sentence was decoded for nobody."""

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Longest time for a client to take a part of its answer."
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
+    second_tries: bool = Field(
+        True, description="Whether a sentence that cannot be right is decoded a second time."
+    )
     batch_tokens: int = Field(
         4096,
         ge=1,
