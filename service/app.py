@@ -14,10 +14,17 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import documents, native, operations, page
+from service.api import documents, glossaries, kserve, native, operations, page
 from service.api.checks import RequestLimits
+from service.api.cors import CrossOrigin
+from service.api.deepl import account, multilingual
+from service.api.deepl import errors as deepl_errors
+from service.api.deepl import glossaries as deepl_glossaries
+from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.instrumentation import REQUEST_ID, Instrumentation
+from service.api.libretranslate import errors as libretranslate_errors
+from service.api.libretranslate import text as libretranslate
 from service.api.patience import HttpLimits
 from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
@@ -29,6 +36,7 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
 from service.engine.trial import try_out
 from service.errors import BundleError
+from service.glossary_store import GlossaryStore
 from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
@@ -36,6 +44,7 @@ from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
 
+DEEPL = (deepl_translate, account, deepl_glossaries, multilingual)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
 
@@ -141,9 +150,10 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         settings.max_file_bytes,
     )
     access = open_access(settings)
+    stored = GlossaryStore(settings.data)
     jobs = open_documents(settings)
     metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
-    service = Service(metrics, limits, access, jobs)
+    service = Service(metrics, limits, access, jobs, stored)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -156,6 +166,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
             access.close()
+            stored.close()
 
     app = FastAPI(
         title="seq2serve",
@@ -177,7 +188,9 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     app.include_router(page.docs_router)
     if settings.page:
         app.include_router(page.router)
-    shapes = ErrorShapes()
+    for part in (glossaries, libretranslate, kserve, *DEEPL):
+        app.include_router(part.router)
+    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)
     http = HttpLimits(
         settings.max_body_bytes,
@@ -196,6 +209,8 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
             expose_headers=["Location", "Retry-After", REQUEST_ID],
             max_age=86_400,
         )
+    origins = settings.libretranslate_origins
+    app.add_middleware(CrossOrigin, shape=libretranslate_errors.SHAPE, origins=origins)
     return app
 
 

@@ -7,6 +7,7 @@ Seq2ServeError
 │   ├── UnsupportedDirection
 │   ├── LimitExceeded
 │   ├── NoAlignment
+│   ├── UnknownGlossary
 │   ├── UnsupportedDocument
 │   ├── UnreadableDocument
 │   └── UnknownDocument
@@ -61,6 +62,13 @@ class LimitExceeded(RequestError):
 
 class NoAlignment(RequestError):
     """The model has no attention that could show what it looked at."""
+
+
+class UnknownGlossary(RequestError):
+    """No such glossary is stored, or it belongs to somebody else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("glossary", message)
 
 
 class UnsupportedDocument(RequestError):

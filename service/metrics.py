@@ -170,6 +170,11 @@ class Metrics:
         self.queues = QueueCollector()
         self.registry.register(self.queues)
 
+    def characters_translated(self) -> int:
+        """Of all models together, since the start."""
+        samples = (s for metric in self.characters.collect() for s in metric.samples)
+        return int(sum(s.value for s in samples if s.name.endswith("_total")))
+
     def watch_documents(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Reads how many there are in each state whenever metrics are scraped."""
         for state in counts():

@@ -148,6 +148,14 @@ class Translator:
             lambda: tuple(identifier.identify(text, languages)[0] for text in request.texts),
         )
 
+    def detections(self, text: str) -> list[Detection]:
+        """All source languages, the one that the text is likeliest in first."""
+        served = (d.source for e in self.engines.values() for d in e.manifest.directions)
+        languages = sorted(set(served))
+        if self._identifier is None:
+            return [Detection(language, 0.0) for language in languages]
+        return self._identifier.identify(text, languages)
+
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
         started = time.monotonic()
         engine = self.choose(request.model, part.direction, request.alignment)

@@ -117,13 +117,18 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Directory for what outlives the process, such as the usage of keys, and for "
-        "translated documents; without it that is kept in memory.",
+        description="Directory for what outlives the process, such as the usage of keys and stored "
+        "glossaries, and for translated documents; without it that is kept in memory.",
     )
     cors_origins: tuple[str, ...] = Field(
         (),
         description="Web sites whose scripts may call, as a JSON list such as "
         '["https://example.org"]; ["*"] is every one.',
+    )
+    libretranslate_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="Likewise, for the routes of LibreTranslate's API; by default every one, as "
+        "there.",
     )
     metrics_port: int | None = Field(
         None,

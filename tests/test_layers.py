@@ -42,6 +42,8 @@ FORBIDDEN = [
     ("service/engine/*", ["service.access"]),
     ("service/text/*", ["service.access"]),
     ("service/pipeline.py", ["service.access"]),
+    ("service/glossary_store.py", ["fastapi", "starlette", "service.api", "service.settings"]),
+    ("service/glossary_store.py", ["service.pipeline", "service.engine", "service.text"]),
     ("service/documents/*", ["fastapi", "starlette", "service.api", "service.app"]),
     ("service/documents/*", ["service.access", "service.settings", "service.engine"]),
     ("service/documents/formats/*", ["service.pipeline", "service.documents.jobs"]),

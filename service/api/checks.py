@@ -53,6 +53,12 @@ def check(wanted: TranslationRequest, translator: Translator, limits: RequestLim
         raise InvalidRequest(problems)
 
 
+def check_amounts(texts: tuple[str, ...], limits: RequestLimits) -> None:
+    """Raises InvalidRequest."""
+    if problems := list(_amount_problems(texts, limits)):
+        raise InvalidRequest(problems)
+
+
 def _amount_problems(texts: tuple[str, ...], limits: RequestLimits) -> Iterator[Problem]:
     if len(texts) > limits.max_texts:
         yield Problem("text", f"{len(texts)} texts in one request; at most {limits.max_texts}")

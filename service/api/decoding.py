@@ -1,13 +1,11 @@
 """How a request says how to decode. Types and ranges; what must agree is checked elsewhere."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from service.api.texts import fault_in
 from service.decoding import DecodingChoice
-
-_SURROGATE = re.compile("[\\ud800-\\udfff]")
 
 
 def sound_text(text: Any, place: str = "the text") -> str:
@@ -16,10 +14,8 @@ def sound_text(text: Any, place: str = "the text") -> str:
         raise ValueError(f"{place} is not a string")
     if not text:
         raise ValueError(f"{place} is empty")
-    if "\0" in text:
-        raise ValueError(f"{place} contains the character NUL (U+0000)")
-    if _SURROGATE.search(text):
-        raise ValueError(f"{place} contains half of a surrogate pair, which is no character")
+    if fault := fault_in(text):
+        raise ValueError(f"{place} {fault}")
     return text
 
 

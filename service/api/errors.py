@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.checks import InvalidRequest
 from service.api.disconnect import ClientGone
-from service.api.faults import CODES, FAULT, Fault, fault_of
+from service.api.faults import CODES, FAULT, Fault, Refusal, fault_of
 from service.api.state import NotReady
 from service.errors import Seq2ServeError
 
@@ -103,6 +103,13 @@ def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)
 
-    for kind in (RequestValidationError, InvalidRequest, Seq2ServeError, NotReady, HTTPException):
+    for kind in (
+        RequestValidationError,
+        InvalidRequest,
+        Refusal,
+        Seq2ServeError,
+        NotReady,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientGone, gone)

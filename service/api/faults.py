@@ -26,6 +26,7 @@ from service.errors import (
     RequestError,
     StoreFailed,
     UnknownDocument,
+    UnknownGlossary,
     UnknownModel,
 )
 
@@ -82,6 +83,14 @@ class Fault:
         return cls(status, code, message, problems)
 
 
+class Refusal(Exception):
+    """A protocol's own refusal, in its own words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 FAULT = "seq2serve.fault"
 """Where a request's scope has the code of its fault, for those who count."""
 
@@ -102,6 +111,11 @@ def _(error: RequestValidationError) -> Fault:
 
 
 @fault_of.register
+def _(error: Refusal) -> Fault:
+    return Fault.of_status(error.status, str(error))
+
+
+@fault_of.register
 def _(error: InvalidRequest) -> Fault:
     return Fault.of_problems(422, CODES[422], error.problems)
 
@@ -111,6 +125,8 @@ def _(error: RequestError) -> Fault:
     problems = (Problem(error.field, str(error)),)
     if isinstance(error, UnknownModel):
         return Fault.of_problems(404, "unknown_model", problems)
+    if isinstance(error, UnknownGlossary):
+        return Fault.of_problems(404, "unknown_glossary", problems)
     if isinstance(error, UnknownDocument):
         return Fault.of_status(404, str(error))
     return Fault.of_problems(422, CODES[422], problems)

@@ -158,7 +158,7 @@ async def test_control_symbols_are_plain_text(client, text):
 
 async def test_unknown_routes_and_methods_have_the_same_shape(client):
     """One shape for every error."""
-    missing, wrong = await client.get("/v2/none"), await client.get("/v1/translate")
+    missing, wrong = await client.get("/v1/none"), await client.get("/v1/translate")
     assert (missing.status_code, wrong.status_code) == (404, 405)
     problems(missing)
     problems(wrong)
