@@ -21,6 +21,7 @@ from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import Decoded, Progress
 from service.engine.search import SearchInput
+from service.engine.waiting import Standing
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.lifecycle.model import Model
 from service.lifecycle.served import ServedModels
@@ -211,8 +212,9 @@ class Translator:
             for text in texts
             for place, sentence in enumerate(text.sentences)
         ]
-        decoded = await engine.decode(inputs, request.bulk)
-        look = Review(engine, part.direction, request.bulk, self._second_tries)
+        standing = Standing.BULK if request.bulk else Standing.INTERACTIVE
+        decoded = await engine.decode(inputs, standing)
+        look = Review(engine, part.direction, self._second_tries)
         reviewed = await look.of([each.shown for each in sentences], inputs, decoded)
         decoded = [each.decoded for each in reviewed]
         for stage, seconds in stages_of(decoded).items():
