@@ -10,6 +10,7 @@ const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mill
 /** Takes files from now on; `choices()` says how to translate them at the moment. */
 export function takeFiles(choices) {
   const [zone, input] = [element("files"), element("file")];
+  element("choose").addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     for (const file of input.files) new Row(file).run(choices());
     input.value = ""; // the same file may be chosen again
@@ -98,7 +99,7 @@ class Row {
   #remove() {
     this.#removed = true;
     this.item.remove();
-    element("file").focus();
+    element("choose").focus();
     if (this.job) deleteFile(this.job.id);
   }
 

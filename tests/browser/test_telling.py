@@ -97,7 +97,7 @@ def test_a_file_is_followed_and_saved(held):
     """With its progress; the file that is saved is the translated one."""
     page, gate = held
     subtitles = b"1\n00:00:01,000 --> 00:00:02,000\nZ is\nhere.\n"
-    page.get_by_label("Choose files").set_input_files(
+    page.locator("#file").set_input_files(
         {"name": "film.srt", "mimeType": "text/plain", "buffer": subtitles}
     )
     row = page.locator("#file-list li")
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_says_why(visit):
     opened = visit()
     page = opened.page
     page.get_by_role("combobox", name="Model", exact=True).select_option(PLAIN)
-    page.get_by_label("Choose files").set_input_files(
+    page.locator("#file").set_input_files(
         [
             {"name": "a.json", "mimeType": "application/json", "buffer": b"{"},
             {"name": "b.txt", "mimeType": "text/plain", "buffer": b"Hello there."},
@@ -157,7 +157,7 @@ def test_no_rule_of_axe_is_broken_by_files(visit, screenshots, scheme):
     """One that is translated and one that cannot be."""
     opened = visit(color_scheme=scheme)
     page = opened.page
-    page.get_by_label("Choose files").set_input_files(
+    page.locator("#file").set_input_files(
         [
             {"name": "a.json", "mimeType": "application/json", "buffer": b"{"},
             {"name": "b.txt", "mimeType": "text/plain", "buffer": b"Hello there."},
