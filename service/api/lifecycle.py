@@ -10,7 +10,7 @@ from service.api.errors import error_responses
 from service.api.state import Service, ServiceOf
 
 router = APIRouter(prefix="/v1/models", tags=["lifecycle"], dependencies=[Depends(admin_only)])
-RESPONSES = error_responses(401, 403, 404, 422)
+RESPONSES = error_responses(400, 401, 403, 404, 422)
 
 
 class VersionChoice(BaseModel):
