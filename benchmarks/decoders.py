@@ -17,7 +17,8 @@ from service.engine.bundle import VocabularySpec, load_bundle
 from service.engine.model import StepModel
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 
 NEVER = -1
 """An end of sentence that no model says."""

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 from service.engine.model import StepModel
 from service.engine.request import DecodingOptions, Hypothesis
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 
 TRACE = "reference.json"
 TOP = 8

@@ -28,7 +28,8 @@ from service.engine.model import Candidates, Ids, StepModel, pad_rows
 from service.engine.model_loader import open_model
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 from service.engine.vocabulary import load_vocabulary
 
 BATCH = 16

@@ -20,7 +20,8 @@ from model_export.torch_model import TorchModel
 from model_export.training import Trainer
 from service.engine.bundle import DataSet
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 from service.engine.vocabulary import Vocabulary
 
 Pairs = list[tuple[str, str]]

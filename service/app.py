@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from service import __version__
+from service.access.access import Access
+from service.access.keys import KeyFile
+from service.access.quotas import UsageStore
 from service.api import native, operations, page
 from service.api.checks import RequestLimits
 from service.api.errors import ErrorShapes, install_error_handlers
@@ -68,11 +71,21 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     return Loaded(tuple(engines), tuple(faults))
 
 
+def open_access(settings: Settings) -> Access:
+    """Reads the keys. Raises KeyFileError, or StoreFailed if usage cannot be kept."""
+    if settings.keys is None:
+        return Access()
+    if settings.data is None:
+        logger.warning("without a data directory the usage of keys is forgotten at the end")
+    return Access(KeyFile(settings.keys), UsageStore(settings.data))
+
+
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
     limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
-    service = Service(metrics, limits)
+    access = open_access(settings)
+    service = Service(metrics, limits, access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +95,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         finally:
             for engine in await loading:
                 await asyncio.to_thread(engine.close)
+            access.close()
 
     app = FastAPI(
         title="seq2serve",

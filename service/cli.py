@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, load_engines
 from service.engine.bundle import Direction
 from service.errors import Seq2ServeError
@@ -53,8 +54,13 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        application = create_app(settings)
+    except Seq2ServeError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
     uvicorn.run(
-        create_app(settings),
+        application,
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level,
@@ -119,6 +125,24 @@ def _only_source(translator: Translator, target: str) -> str:
             if direction.target == target:
                 return direction.source
     return "en" if target != "en" else "ko"
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose it is; for counting and for the log.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="translate, or admin; both.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    characters_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    characters_per_month: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Make an API key: itself on stderr, once and for all; its line for the file on stdout."""
+    limits = KeyLimits(requests_per_minute, characters_per_minute, characters_per_month)
+    try:
+        secret, line = new_key(name, scope or [Scope.TRANSLATE], limits)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"key: {secret}", err=True)
+    typer.echo(line)
 
 
 @app.command()

@@ -15,6 +15,7 @@ Seq2ServeError
 ├── RateLimited           this caller asks too often (caller: wait)
 ├── QuotaExceeded         this caller has had what it may have (caller: ask the operator)
 ├── DeadlineExceeded      not ready in the time that was allowed (caller)
+├── StoreFailed           the disk does not take what must be kept (operator)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
 
@@ -113,6 +114,13 @@ class Overloaded(Seq2ServeError):
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
         super().__init__(f"the server is busy; try again in about {retry_after:.0f} s")
+
+
+class StoreFailed(Seq2ServeError):
+    """What must be kept cannot be written or read: the disk is full, read-only or broken."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} cannot be stored now")
 
 
 class EngineFailed(Seq2ServeError):

@@ -72,5 +72,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
     )
+    keys: Path | None = Field(
+        None, description="File of API keys; without it everybody may translate."
+    )
+    data: Path | None = Field(
+        None,
+        description="Directory for what outlives the process, such as the usage of keys; without "
+        "it that is kept in memory.",
+    )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

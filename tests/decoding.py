@@ -1,6 +1,7 @@
 """Decoding lists of sentences with a search of one's choice."""
 
-from service.engine.search import SearchInput, open_search
+from service.engine.search import SearchInput
+from service.engine.strategies import open_search
 
 
 def decode(model, inputs, special_ids, kind=open_search):

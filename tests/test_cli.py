@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from service.access.keys import Caller, KeyFile, KeyLimits, Scope
 from service.app import create_app
 from service.cli import app
 from service.settings import Settings
@@ -101,3 +102,24 @@ def test_serve_listens_and_ends_cleanly_on_sigterm():
             os.kill(server.pid, signal.SIGTERM)
             server.communicate(timeout=20)
         assert server.returncode == 0
+
+
+def test_a_key_is_made_and_works(tmp_path):
+    """The line on stdout goes into the file; the key itself is shown once, on stderr."""
+    made = run("key", "web", "--scope", "admin", "--characters-per-month", "9")
+    assert made.exit_code == 0
+    secret = made.stderr.removeprefix("key: ").strip()
+    assert secret not in made.stdout
+    (tmp_path / "keys").write_text(made.stdout, "utf-8")
+    caller = KeyFile(tmp_path / "keys").find(secret)
+    assert caller == Caller("web", frozenset({Scope.ADMIN}), KeyLimits(characters_per_month=9))
+    assert run("key", "a b").exit_code == 2
+
+
+def test_a_file_of_keys_with_faults_stops_the_start(tmp_path, monkeypatch):
+    """Nothing is served half open."""
+    (tmp_path / "keys").write_text("nonsense", "utf-8")
+    monkeypatch.setenv("SEQ2SERVE_KEYS", str(tmp_path / "keys"))
+    result = run("serve", "--port", "0")
+    assert result.exit_code == 2
+    assert "line 1: needs a name, scopes and a hash" in result.stderr

@@ -23,6 +23,7 @@ from service.errors import (
     QuotaExceeded,
     RateLimited,
     RequestError,
+    StoreFailed,
     UnknownModel,
 )
 
@@ -117,6 +118,7 @@ def _(error: DeadlineExceeded) -> Fault:
 
 
 @fault_of.register(EngineFailed)
+@fault_of.register(StoreFailed)
 @fault_of.register(NotReady)
 def _(error: Exception) -> Fault:
     return Fault.of_status(503, str(error), retry_after(1))

@@ -2,8 +2,7 @@
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
-from service.api.checks import check
-from service.api.disconnect import while_connected
+from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
 from service.api.schemas import (
     DirectionAnswer,
@@ -16,6 +15,7 @@ from service.api.schemas import (
     TranslateRequest,
 )
 from service.api.state import ServiceOf
+from service.api.translating import translated
 from service.engine.engine import Engine
 
 LANGUAGE_NAMES = {"en": "English", "ko": "Korean"}
@@ -35,26 +35,35 @@ router = APIRouter(prefix="/v1", tags=["translation"])
     "/translate",
     summary="Translate a text or a list of texts",
     response_model_exclude_none=True,
-    dependencies=[Depends(json_only)],
-    responses=error_responses(400, 404, 413, 415, 422, 429, 503),
+    dependencies=[Depends(may_translate), Depends(json_only)],
+    responses=error_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504),
 )
 async def translate(
-    request: Request, body: TranslateRequest, service: ServiceOf
+    request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
 ) -> TranslateAnswer:
     """Splits texts into sentences, translates them and joins them with their own white space."""
     wanted = body.to_pipeline()
-    check(wanted, service.translator, service.limits)
-    result = await while_connected(request, service.translator.translate(wanted))
+    result = await translated(request, service, caller, wanted)
     return TranslateAnswer.of(result, wanted.direction)
 
 
-@router.get("/models", summary="The loaded models", responses=error_responses(503))
+@router.get(
+    "/models",
+    summary="The loaded models",
+    dependencies=[Depends(any_key)],
+    responses=error_responses(401, 403, 503),
+)
 async def models(service: ServiceOf) -> ModelsAnswer:
     """What each model translates, how large and how good it is, and what it was trained on."""
     return ModelsAnswer(models=[describe(engine) for engine in service.translator.engines.values()])
 
 
-@router.get("/languages", summary="The languages", responses=error_responses(503))
+@router.get(
+    "/languages",
+    summary="The languages",
+    dependencies=[Depends(any_key)],
+    responses=error_responses(401, 403, 503),
+)
 async def languages(service: ServiceOf) -> LanguagesAnswer:
     """Every source language with the languages that it can be translated into."""
     targets: dict[str, set[str]] = {}

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from service.access.access import Access
 from service.api.checks import RequestLimits
 from service.metrics import Metrics
 from service.pipeline import Translator
@@ -17,9 +18,10 @@ class NotReady(Exception):
 class Service:
     """Starts without a translator; the composition root hands it over when models are loaded."""
 
-    def __init__(self, metrics: Metrics, limits: RequestLimits) -> None:
+    def __init__(self, metrics: Metrics, limits: RequestLimits, access: Access) -> None:
         self.metrics = metrics
         self.limits = limits
+        self.access = access
         self._translator: Translator | None = None
         self._unusable = "models are being loaded"
 

@@ -16,6 +16,42 @@ listener has given its sentence up."""
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """Chance chooses the pieces. The same seed makes the same choices for the same source."""
+
+    temperature: float = 1.0
+    """Divides the log-probabilities: below 1 bold, above 1 adventurous."""
+    top_k: int = 10
+    """Only so many of the likeliest pieces are chosen from, Fan et al. 2018."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature {self.temperature} is not above 0")
+        if self.top_k < 1:
+            raise ValueError(f"top_k {self.top_k} is below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPrefix:
+    """How every hypothesis begins. What is forced is certain, so its pieces score 0."""
+
+    ids: tuple[int, ...]
+    """Said first."""
+    openings: frozenset[int] = frozenset()
+    """Then the likeliest of these: pieces that begin as the rest of the prefix does."""
+    otherwise: tuple[int, ...] = ()
+    """The rest of the prefix itself, said where no opening is likely; needed with `openings`."""
+
+    def __post_init__(self) -> None:
+        if self.openings and not self.otherwise:
+            raise ValueError("a prefix with openings needs its own pieces too")
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
 class DecodingOptions:
     """How to search. Raises ValueError for options that contradict each other."""
 
@@ -27,6 +63,14 @@ class DecodingOptions:
     """Alpha of Wu et al. 2016, equation 14: score / ((5 + length) / 6) ** alpha."""
     max_target_length: int = 128
     """Pieces of the longest hypothesis, eos included."""
+    repetition_penalty: float = 1.0
+    """Log-probabilities of pieces that were said before are multiplied by it when the next one is
+    chosen; after Keskar et al. 2019, which does so with logits. 1 changes nothing."""
+    no_repeat_ngram: int = 0
+    """No sequence of so many pieces is said twice; 0 allows all."""
+    sampling: Sampling | None = None
+    """None takes the likeliest; only for greedy search."""
+    target_prefix: TargetPrefix | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_best <= self.beam_size:
@@ -35,6 +79,15 @@ class DecodingOptions:
             raise ValueError(f"max_target_length {self.max_target_length} is below 1")
         if self.length_penalty < 0:
             raise ValueError(f"length_penalty {self.length_penalty} is negative")
+        if self.repetition_penalty < 1:
+            raise ValueError(f"repetition_penalty {self.repetition_penalty} is below 1")
+        if self.no_repeat_ngram < 0:
+            raise ValueError(f"no_repeat_ngram {self.no_repeat_ngram} is negative")
+        if self.sampling and self.beam_size > 1:
+            raise ValueError(f"sampling is for a beam_size of 1, not {self.beam_size}")
+        if self.target_prefix and len(self.target_prefix) >= self.max_target_length:
+            length = len(self.target_prefix)
+            raise ValueError(f"target_prefix is {length} pieces of {self.max_target_length}")
 
 
 class FinishReason(StrEnum):
@@ -52,8 +105,11 @@ class Hypothesis:
     score: float
     """Sum of log-probabilities, eos included."""
     normalised_score: float
-    """`score` divided by the length penalty; hypotheses are ranked by it."""
+    """`score`, or with a repetition penalty what that makes of it, divided by the length penalty;
+    hypotheses are ranked by it."""
     finish_reason: FinishReason
+    token_scores: tuple[float, ...] = ()
+    """The log-probability of each piece, and of eos if it was said."""
 
 
 @dataclass(frozen=True, slots=True)

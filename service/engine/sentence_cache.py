@@ -22,6 +22,7 @@ Submit = Callable[[Sequence[SearchInput]], list[Ticket]]
 
 # What CPython takes, by measurement: an id is an int of its own and the pointer to it.
 PIECE_BYTES = 40
+SCORE_BYTES = 32
 HYPOTHESIS_BYTES = 200
 ENTRY_BYTES = 700
 
@@ -29,9 +30,10 @@ ENTRY_BYTES = 700
 def size_of(sentence: SearchInput, decoded: Decoded) -> int:
     """Bytes that a finished sentence takes in the cache, about."""
     pieces = len(sentence.source) + sum(len(h.ids) for h in decoded.hypotheses)
+    scores = sum(len(h.token_scores) for h in decoded.hypotheses)
     attention = 0 if decoded.alignment is None else decoded.alignment.nbytes
     hypotheses = HYPOTHESIS_BYTES * len(decoded.hypotheses)
-    return ENTRY_BYTES + hypotheses + PIECE_BYTES * pieces + attention
+    return ENTRY_BYTES + hypotheses + PIECE_BYTES * pieces + SCORE_BYTES * scores + attention
 
 
 class Audience:
@@ -88,7 +90,10 @@ class SentenceCache:
 
         Raises what that raises, and then nothing has changed. Every caller has a future of its
         own: cancelling it takes the answer from nobody else, and the last to leave ends the work.
+        What chance decides is neither kept nor shared.
         """
+        if any(each.options.sampling for each in inputs):
+            return self._submit(inputs)
         now = self._clock()
         tickets = [Ticket(replace(each, source=tuple(each.source)), now) for each in inputs]
         with self._lock:

@@ -10,7 +10,8 @@ from typing import Any
 from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
 from service.engine.scheduler import Scheduler, Ticket
-from service.engine.search import Search, open_search
+from service.engine.search import Search
+from service.engine.strategies import open_search
 from service.errors import EngineFailed
 from service.metrics import ModelMetrics
 

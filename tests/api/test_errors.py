@@ -12,6 +12,7 @@ from service.errors import (
     MissingKey,
     QuotaExceeded,
     RateLimited,
+    StoreFailed,
 )
 
 
@@ -24,6 +25,7 @@ from service.errors import (
         (RateLimited(2.5), 429, "rate_limited"),
         (QuotaExceeded(), 429, "quota_exceeded"),
         (DeadlineExceeded(2.5), 504, "deadline_exceeded"),
+        (StoreFailed("the usage"), 503, "unavailable"),
     ],
 )
 async def test_errors_of_access_and_deadlines_are_rendered(error, status, code):
@@ -41,4 +43,5 @@ async def test_errors_of_access_and_deadlines_are_rendered(error, status, code):
     assert answer.status_code == status
     assert answer.json()["error"] == {"code": code, "message": str(error), "details": []}
     assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
-    assert answer.headers.get("retry-after") == ("3" if code == "rate_limited" else None)
+    waits = {"rate_limited": "3", "unavailable": "1"}
+    assert answer.headers.get("retry-after") == waits.get(code)

@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine.beam_search import BeamSearch
+from service.engine.greedy_search import GreedySearch
 from service.engine.request import DecodingOptions, FinishReason
-from service.engine.search import (
-    BeamSearch,
-    GreedySearch,
-    SearchInput,
-    hypothesis,
-    length_penalty,
-    open_search,
-    search,
-)
+from service.engine.search import SearchInput, hypothesis, length_penalty
+from service.engine.strategies import open_search, search
 from tests.decoding import decode, inputs_of, run_schedule
 from tests.fakes import BOS, EOS, EchoModel, TableModel
 
@@ -235,8 +230,8 @@ def test_the_length_penalty_is_that_of_wu_et_al():
 
 def test_eos_counts_in_the_length_if_it_was_said():
     """A hypothesis that was cut off is one piece shorter."""
-    ended = hypothesis([7, 8], -6.0, FinishReason.EOS, 1.0)
-    cut = hypothesis([7, 8], -6.0, FinishReason.LENGTH, 1.0)
+    ended = hypothesis([7, 8], [-1.0, -2.0, -3.0], FinishReason.EOS, 1.0)
+    cut = hypothesis([7, 8], [-2.0, -4.0], FinishReason.LENGTH, 1.0)
     assert ended.normalised_score == pytest.approx(-6.0 / (8 / 6))
     assert cut.normalised_score == pytest.approx(-6.0 / (7 / 6))
 

@@ -12,7 +12,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from service.engine.request import Decoded, DecodingOptions, FinishReason, Hypothesis
+from service.engine.request import (
+    Decoded,
+    DecodingOptions,
+    FinishReason,
+    Hypothesis,
+    Sampling,
+    TargetPrefix,
+)
 from service.engine.scheduler import Ticket
 from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache, size_of
@@ -128,7 +135,15 @@ def test_answers_are_in_the_order_of_the_questions(desk):
     assert [said(future) for future in futures] == [(n + 20,) for n in (3, 2, 1, 3, 4, 2)]
 
 
-CHANGES = {"beam_size": 5, "n_best": 2, "length_penalty": 0.5, "max_target_length": 9}
+CHANGES = {
+    "beam_size": 5,
+    "n_best": 2,
+    "length_penalty": 0.5,
+    "max_target_length": 9,
+    "repetition_penalty": 1.5,
+    "no_repeat_ngram": 3,
+    "target_prefix": TargetPrefix((20,)),
+}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +166,19 @@ def test_whatever_changes_the_result_asks_anew(desk, other):
 
 def test_no_option_is_forgotten():
     """Whoever adds one adds it above."""
-    assert set(CHANGES) == {field.name for field in fields(DecodingOptions)}
+    options = {field.name for field in fields(DecodingOptions)}
+    assert {*CHANGES, "sampling"} == options
     assert {f.name for f in fields(SearchInput) if f.compare} == {"source", "options", "align"}
+
+
+def test_what_chance_decides_is_neither_kept_nor_shared(desk):
+    """Even the same seed is drawn again."""
+    drawn = sentence(sampling=Sampling(seed=1))
+    for future in desk.tell(drawn, drawn):
+        assert said(future) == (20,)
+    assert desk.cache.held == (0, 0)
+    assert not desk.knows(drawn)
+    assert desk.counted() == (0, 0, 0)
 
 
 def test_a_list_and_a_tuple_of_the_same_ids_are_the_same_sentence(desk):

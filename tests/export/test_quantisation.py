@@ -14,7 +14,8 @@ from model_export.quantise_graph import Range, folded, measure_ranges, products,
 from model_export.verify import verify_bundle
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
-from service.engine.search import SearchInput, search
+from service.engine.search import SearchInput
+from service.engine.strategies import search
 from tests.export.conftest import quantize_arguments
 from tests.fakes import TableModel
 

@@ -13,10 +13,13 @@ from model_export.checkpoint import load_into
 from model_export.export import DECODER, ENCODER
 from model_export.graphs import export_graphs, graph_weights
 from model_export.torch_model import TorchModel
+from service.engine.beam_search import BeamSearch
 from service.engine.bundle import Bundle, VocabularySpec
+from service.engine.greedy_search import GreedySearch
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions, FinishReason
-from service.engine.search import BeamSearch, GreedySearch, SearchInput, open_search, search
+from service.engine.search import SearchInput
+from service.engine.strategies import open_search, search
 from tests import decoding
 from tests.export.recurrent import (
     BOS,

@@ -19,6 +19,7 @@ from model_export.parity import ParityError, enforce
 from model_export.recipe import load_recipe
 from model_export.torch_model import TorchModel
 from model_export.verify import verify_bundle
+from service.engine.beam_search import BeamSearch
 from service.engine.bundle import (
     MODEL_CARD,
     Direction,
@@ -28,10 +29,11 @@ from service.engine.bundle import (
     write_manifest,
 )
 from service.engine.engine import Engine
+from service.engine.greedy_search import GreedySearch
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import SchedulerLimits
-from service.engine.search import BeamSearch, GreedySearch, open_search
+from service.engine.strategies import open_search
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import DecodingChoice, TranslationRequest, Translator

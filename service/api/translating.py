@@ -1,0 +1,20 @@
+"""What surrounds every translation, whatever the protocol: checks, quotas, a caller who waits."""
+
+from fastapi import Request
+
+from service.access.keys import Caller
+from service.api.checks import check
+from service.api.disconnect import while_connected
+from service.api.state import Service
+from service.pipeline import TranslationRequest, TranslationResult
+
+
+async def translated(
+    request: Request, service: Service, caller: Caller, wanted: TranslationRequest
+) -> TranslationResult:
+    """Checks, charges and translates. Raises InvalidRequest, RequestError, RateLimited,
+    QuotaExceeded, Overloaded, EngineFailed or ClientGone; only an answer costs characters."""
+    translator = service.translator
+    check(wanted, translator, service.limits)
+    async with service.access.charged(caller, sum(map(len, wanted.texts))):
+        return await while_connected(request, translator.translate(wanted))

@@ -1,0 +1,144 @@
+"""Keys over HTTP: what is closed without one, and that none shows anywhere."""
+
+import asyncio
+import logging
+import re
+
+import httpx
+import pytest
+from fastapi import Depends
+
+from service.access.keys import KeyLimits, Scope, new_key
+from service.api.access import admin_only
+from service.app import Loaded, create_app
+from service.settings import Settings
+from tests.fakes import make_engine
+
+BODY = {"text": "hello", "source": "en", "target": "ko"}
+OPEN = {
+    "/", "/web/{name}",
+    "/livez", "/readyz", "/metrics",
+    "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
+}  # fmt: skip
+"""What answers without a key: health, metrics, the page, the documents."""
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    """Keys by name."""
+    made = {
+        "user": new_key("user", limits=KeyLimits(characters_per_month=10)),
+        "often": new_key("often", limits=KeyLimits(requests_per_minute=1)),
+        "boss": new_key("boss", [Scope.ADMIN]),
+    }
+    (tmp_path / "keys").write_text("\n".join(line for _, line in made.values()), "utf-8")
+    return {name: secret for name, (secret, _) in made.items()}
+
+
+@pytest.fixture
+def app(tmp_path, secrets):
+    """An application that asks for keys."""
+    assert secrets
+    settings = Settings(keys=tmp_path / "keys", data=tmp_path / "data")
+    app = create_app(settings, lambda _, metrics: Loaded((make_engine(metrics=metrics),), ()))
+
+    @app.post("/admin", dependencies=[Depends(admin_only)])
+    async def administer() -> None:
+        """Stands for every route that changes what is loaded."""
+
+    return app
+
+
+@pytest.fixture
+async def client(app):
+    """Without a key, unless a test sends one."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            while (await client.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.001)
+            yield client
+
+
+def bearer(secret):
+    """The header of a key."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def every_route(app):
+    """Path and method of all that the application answers, described or not."""
+    for route in app.routes:
+        included = getattr(route, "effective_route_contexts", None)
+        for each in [route] if included is None else included():
+            for method in sorted(each.methods):
+                yield each.path, method
+
+
+async def test_no_route_but_the_open_ones_answers_without_a_key(app, client):
+    """Fails for every route that forgets its key, also for those to come."""
+    closed = [(path, method) for path, method in every_route(app) if path not in OPEN]
+    assert ("/v1/translate", "POST") in closed
+    for path, method in closed:
+        for headers in ({}, bearer("s2s_wrong")):
+            answer = await client.request(method, re.sub("[{}]", "", path), headers=headers)
+            assert answer.status_code in (400, 401, 403), f"{method} {path}"
+
+
+async def test_open_routes_stay_open(client):
+    """Probes, scrapers and people who want to look need no key."""
+    for path in ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
+        assert (await client.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Authorization: Bearer {}", "authorization: bearer {}", "X-API-Key: {}",
+     "Authorization: DeepL-Auth-Key {}"],
+)  # fmt: skip
+async def test_a_key_comes_in_any_of_the_headers(client, secrets, header):
+    """Whatever the client's library knows."""
+    name, _, value = header.format(secrets["user"]).partition(": ")
+    answer = await client.post("/v1/translate", json=BODY, headers={name: value})
+    assert answer.status_code == 200
+
+
+async def test_a_key_is_asked_for_before_the_request_is_looked_at(client):
+    """Strangers learn nothing of fields and limits."""
+    answer = await client.post("/v1/translate", json={"text": 3})
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "missing_key"
+
+
+async def test_quota_and_rate_are_told_apart(client, secrets):
+    """Both are 429; only one gets better by waiting."""
+    post = "/v1/translate"
+    for secret, status, code in (
+        ("user", 200, None), ("user", 200, None), ("user", 429, "quota_exceeded"),
+        ("often", 200, None), ("often", 429, "rate_limited"),
+    ):  # fmt: skip
+        answer = await client.post(post, json=BODY, headers=bearer(secrets[secret]))
+        assert answer.status_code == status
+        assert code is None or answer.json()["error"]["code"] == code
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+async def test_admin_routes_need_an_admin(client, secrets):
+    """A key for translations is not enough."""
+    assert (await client.post("/admin")).status_code == 401
+    refused = await client.post("/admin", headers=bearer(secrets["user"]))
+    assert refused.status_code == 403
+    assert (await client.post("/admin", headers=bearer(secrets["boss"]))).status_code == 200
+    assert (await client.get("/v1/models", headers=bearer(secrets["boss"]))).status_code == 200
+
+
+async def test_no_key_is_in_the_log_or_the_metrics_or_an_error(client, secrets, caplog):
+    """Fails when any of them repeats what a caller sent as a key, right or wrong."""
+    caplog.set_level(logging.DEBUG)
+    shown = []
+    for secret in (*secrets.values(), "s2s_wrong"):
+        for body in (BODY, {"text": 3}, BODY | {"model": "none"}):
+            for headers in (bearer(secret), {"X-API-Key": secret}):
+                answer = await client.post("/v1/translate", json=body, headers=headers)
+                shown += [answer.text, str(answer.headers)]
+    shown += [(await client.get("/metrics")).text, caplog.text]
+    assert not any("s2s_" in text for text in shown)
