@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.engine.bundle import Manifest, Score
+from service.engine.bundle import Manifest, Provenance, Score
 
 
 def model_card(manifest: Manifest) -> str:
@@ -25,16 +25,26 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         f"- longest source: {manifest.limits.max_source_length} pieces; "
         f"longest target: {manifest.limits.max_target_length}"
     )
-    yield (
-        f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
-        f"{provenance.target_tokens:,} target tokens"
-    )
+    if (origin := provenance.origin) is not None:
+        yield f"- imported from {origin.format} `{origin.name}`, licence: {origin.licence}"
+        yield f"- SHA-256 of its weights: `{origin.sha256}`"
+    else:
+        yield (
+            f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
+            f"{provenance.target_tokens:,} target tokens"
+        )
     yield ""
-    yield "## Scores"
-    yield ""
-    yield "Printed by `model-export evaluate`, through the service's own decoder."
-    yield ""
-    yield from _score_table(manifest.scores)
+    if manifest.scores:
+        yield "## Scores"
+        yield ""
+        yield "Printed by `model-export evaluate`, through the service's own decoder."
+        yield ""
+        yield from _score_table(manifest.scores)
+    if provenance.origin is None:
+        yield from _made_here(provenance)
+
+
+def _made_here(provenance: Provenance) -> Iterator[str]:
     yield "## Data and licences"
     yield ""
     yield "| corpus | pairs | licence |"
