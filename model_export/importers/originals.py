@@ -14,6 +14,10 @@ from typing import Any, Protocol
 
 from model_export.importers.imported import Imported
 
+NEARLY_NOTHING = 1e-9
+"""A length penalty that changes no score. At 0 CTranslate2 would go on until the best is at its
+end, however many others are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -121,7 +125,7 @@ class CTranslate2:
             tokens,
             beam_size=beam_size,
             num_hypotheses=beam_size,
-            length_penalty=0,
+            length_penalty=NEARLY_NOTHING,
             max_decoding_length=longest,
             min_decoding_length=0,
             max_input_length=0,

@@ -52,6 +52,14 @@ def train_pieces(path: Path, seed: int, size: int = 60, **options) -> list[str]:
     ]
 
 
+def spread(name: str) -> float:
+    """The standard deviation of a weight. Norms of either sign keep a tied model from repeating
+    itself for ever."""
+    if "norm" in name:
+        return 1.0 if name.endswith("weight") else 0.1
+    return 0.4 if "embed" in name or "shared" in name else 0.3
+
+
 @dataclass(frozen=True)
 class Marian:
     """What a tiny MarianMTModel is like."""
@@ -64,8 +72,10 @@ class Marian:
     forbid_pad: bool = True
     encoder_layers: int = 2
     decoder_layers: int = 2
-    safetensors: bool = True
+    pickled: bool = False
     seed: int = 0
+    end: float = 3.0
+    """The output bias of the end, so that sentences come to it now and then."""
 
 
 def make_marian(folder: Path, like: Marian) -> Path:
@@ -117,12 +127,196 @@ def make_marian(folder: Path, like: Marian) -> Path:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "embed_positions" not in name:
-                parameter.add_(torch.randn_like(parameter) * 0.15)
-        model.final_logits_bias.normal_()
-        model.final_logits_bias[0, 0] = 3.0  # ends come now and then
+                parameter.normal_(std=spread(name))
+        model.final_logits_bias.normal_(std=0.1)
+        model.final_logits_bias[0, 0] = like.end
     if like.forbid_pad:
         model.generation_config.bad_words_ids = [[pads[1]]]
         model.generation_config.renormalize_logits = True
     model.generation_config.num_beams = 4
     model.save_pretrained(folder)
+    if like.pickled:
+        (folder / "model.safetensors").unlink()
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    return folder
+
+
+@dataclass(frozen=True)
+class OpenNmt:
+    """What a tiny CTranslate2 model is like."""
+
+    pre_norm: bool = True
+    relative: bool = False
+    normed: bool = False
+    activation: str = "RELU"
+    quantization: str | None = None
+    shared: bool = True
+    tied: bool = True
+    encodings: bool = False
+    zero_start: bool = False
+    source_eos: bool = False
+    bias: bool = True
+    layers: tuple[int, int] = (2, 1)
+    seed: int = 0
+    end: float = 3.0
+
+
+def make_ctranslate2(folder: Path, like: OpenNmt) -> Path:
+    """Saves a CTranslate2 model with random weights, and SentencePiece models in the directory."""
+    import ctranslate2
+    import numpy as np
+
+    folder.mkdir(parents=True, exist_ok=True)
+    special = ["<blank>", "<unk>", "<s>", "</s>"]
+    source = train_pieces(folder / "source.spm", like.seed)
+    target = train_pieces(folder / "target.spm", like.seed + 1)
+    if like.shared:
+        source = target = sorted({*source, *target})
+    else:
+        source = source[5:]  # what the list lacks is unknown
+    specs = ctranslate2.specs
+    spec = specs.TransformerSpec.from_config(
+        like.layers,
+        4,
+        with_relative_position=like.relative,
+        pre_norm=like.pre_norm,
+        activation=specs.common_spec.Activation[like.activation],
+        layernorm_embedding=like.normed,
+    )
+    rng = np.random.default_rng(like.seed)
+    width, inner, longest = 32, 48, 4
+
+    def random_weight(*shape: int, scale: float = 0.3):
+        return rng.normal(0, scale, shape).astype("float32")
+
+    def norm(spec) -> None:
+        spec.gamma = random_weight(width, scale=1)
+        spec.beta = random_weight(width, scale=0.1)
+
+    def linear(spec, out: int, size: int) -> None:
+        spec.weight = random_weight(out, size)
+        if like.bias:
+            spec.bias = random_weight(out)
+
+    def attention(spec, sizes: tuple[int, ...]) -> None:
+        norm(spec.layer_norm)
+        for each, size in zip(spec.linear, sizes, strict=True):
+            linear(each, size, width)
+        if hasattr(spec, "relative_position_keys"):
+            spec.relative_position_keys = random_weight(2 * longest + 1, width // 4, scale=1)
+            spec.relative_position_values = random_weight(2 * longest + 1, width // 4, scale=1)
+
+    sides = (spec.encoder, [*special, *source]), (spec.decoder, [*special, *target])
+    for part, pieces in sides:
+        table = part.embeddings[0] if part is spec.encoder else part.embeddings
+        table.weight = random_weight(len(pieces), width, scale=0.4)
+        if like.relative:
+            part.scale_embeddings = False
+        elif like.encodings:
+            part.position_encodings.encodings = random_weight(100, width)
+        if like.pre_norm:
+            norm(part.layer_norm)
+        if like.normed:
+            norm(part.layernorm_embedding)
+        for layer in part.layer:
+            attention(layer.self_attention, (3 * width, width))
+            if part is spec.decoder:
+                attention(layer.attention, (width, 2 * width, width))
+            norm(layer.ffn.layer_norm)
+            linear(layer.ffn.linear_0, inner, width)
+            linear(layer.ffn.linear_1, width, inner)
+    if like.shared:
+        spec.decoder.embeddings.weight = spec.encoder.embeddings[0].weight
+    table = spec.decoder.embeddings.weight
+    spec.decoder.projection.weight = table if like.tied else random_weight(*table.shape)
+    bias = random_weight(len(table), scale=0.1)
+    bias[3] = like.end
+    spec.decoder.projection.bias = bias
+    spec.decoder.start_from_zero_embedding = like.zero_start
+    spec.config.add_source_eos = like.source_eos
+    spec.register_source_vocabulary(sides[0][1])
+    spec.register_target_vocabulary(sides[1][1])
+    spec.validate()
+    spec.optimize(quantization=like.quantization)
+    spec.save(str(folder))
+    return folder
+
+
+MARIAN_OPTIONS = {
+    "type": "transformer",
+    "dim-emb": 32,
+    "transformer-heads": 4,
+    "transformer-dim-ffn": 48,
+    "enc-depth": 2,
+    "dec-depth": 1,
+    "transformer-ffn-activation": "swish",
+    "transformer-decoder-autoreg": "self-attention",
+    "transformer-no-projection": False,
+    "transformer-preprocess": "",
+    "transformer-postprocess": "dan",
+    "transformer-postprocess-emb": "d",
+    "transformer-guided-alignment-layer": "last",
+    "transformer-tied-layers": [],
+}
+
+
+def make_marian_npz(folder: Path, seed: int = 0, end: float = 3.0, **options) -> Path:
+    """Writes a raw Marian directory with separate vocabularies, by hand."""
+    import numpy as np
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {**MARIAN_OPTIONS, **options}
+    rng = np.random.default_rng(seed)
+    width, inner = options["dim-emb"], options["transformer-dim-ffn"]
+    sizes = []
+    for number, side in enumerate(("source", "target")):
+        pieces = ["</s>", "<unk>", *train_pieces(folder / f"{side}.spm", seed + number)]
+        pieces += ['quo"te', "it's", "\\slash", "tab\there"]
+        listing = "".join(f"{json.dumps(piece, ensure_ascii=False)}: {i}\n" for i, piece in enumerate(pieces))
+        (folder / f"{side}.vocab.yml").write_text(listing, "utf-8")
+        sizes.append(len(pieces))
+    weights = {}
+
+    def add(name: str, *shape: int) -> None:
+        weights[name] = rng.normal(0, 0.4 if "Wemb" in name else 0.3, shape).astype("float32")
+
+    suffix = "_pre" if "n" in options["transformer-preprocess"] else ""
+
+    def layer_norm(name: str, suffix: str) -> None:
+        for part, scale in (("scale", 1), ("bias", 0.1)):
+            values = rng.normal(0, scale, (1, width))
+            weights[f"{name}_ln_{part}{suffix}"] = values.astype("float32")
+
+    def attention(name: str) -> None:
+        for part in "qkvo":
+            add(f"{name}_W{part}", width, width)
+            add(f"{name}_b{part}", 1, width)
+        layer_norm(f"{name}_Wo", suffix)
+
+    add("encoder_Wemb", sizes[0], width)
+    add("decoder_Wemb", sizes[1], width)
+    add("decoder_ff_logit_out_b", 1, sizes[1])
+    weights["decoder_ff_logit_out_b"] *= 0.3
+    weights["decoder_ff_logit_out_b"][0, 0] = end
+    for side, depth in (("encoder", "enc-depth"), ("decoder", "dec-depth")):
+        if suffix:
+            layer_norm(f"{side}_top", "")
+        if "n" in options["transformer-postprocess-emb"]:
+            layer_norm(f"{side}_emb", "_pre")
+        for number in range(1, options[depth] + 1):
+            name = f"{side}_l{number}"
+            attention(f"{name}_self")
+            if side == "decoder":
+                attention(f"{name}_context")
+            add(f"{name}_ffn_W1", width, inner)
+            add(f"{name}_ffn_b1", 1, inner)
+            add(f"{name}_ffn_W2", inner, width)
+            add(f"{name}_ffn_b2", 1, width)
+            layer_norm(f"{name}_ffn_ffn", suffix)
+    text = yaml.safe_dump(options).encode() + b"\0"
+    weights["special:model.yml"] = np.frombuffer(text, dtype=np.int8)
+    np.savez(folder / "model.npz", **weights)
+    decoder = {"models": ["model.npz"], "vocabs": ["source.vocab.yml", "target.vocab.yml"]}
+    (folder / "decoder.yml").write_text(yaml.safe_dump(decoder), "utf-8")
     return folder
