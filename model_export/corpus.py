@@ -17,6 +17,8 @@ from model_export.recipe import CorpusFile
 
 MAX_CHARACTERS = 400
 MAX_RATIO = 6.0
+Place = tuple[int, int, bool]
+"""File, pair, and whether it is read from the second language into the first."""
 
 
 class CorpusError(ValueError):
@@ -90,13 +92,13 @@ class Mixture:
         unwanted = set(pairs)
         self.pairs = [[pair for pair in file if pair not in unwanted] for file in self.pairs]
 
-    def epoch(self, number: int, seed: int) -> list[tuple[int, int, bool]]:
-        """Draws epoch `number`: (file, pair, reversed) triples, in file order.
+    def epoch(self, number: int, seed: int) -> list[Place]:
+        """Draws epoch `number`, in file order.
 
         A weight of 2.5 takes every pair twice and a random half of them once more.
         """
         rng = np.random.default_rng([seed, number])
-        drawn: list[tuple[int, int, bool]] = []
+        drawn: list[Place] = []
         for f, (file, pairs) in enumerate(zip(self.files, self.pairs, strict=True)):
             for direction in file.directions:
                 whole, part = divmod(file.weight, 1)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_export.augmentation import Augmenter, concatenated
 from model_export.batches import Batch, EncodedExample, make_batch, plan_batches
-from model_export.corpus import Example, Mixture
-from model_export.recipe import TrainingRecipe
+from model_export.corpus import Example, Mixture, Place
+from model_export.recipe import AugmentationRecipe, TrainingRecipe
 from service.engine.vocabulary import Vocabulary
 
 
@@ -33,24 +34,52 @@ def encode_examples(examples: Sequence[Example], vocabulary: Vocabulary) -> list
 class TrainingStream:
     """Batches of the mixture, epoch after epoch; each text is encoded once and kept."""
 
-    def __init__(self, mixture: Mixture, vocabulary: Vocabulary, recipe: TrainingRecipe) -> None:
+    def __init__(
+        self,
+        mixture: Mixture,
+        vocabulary: Vocabulary,
+        recipe: TrainingRecipe,
+        augmentation: AugmentationRecipe,
+    ) -> None:
         self.mixture = mixture
         self.vocabulary = vocabulary
         self.recipe = recipe
-        self.known: dict[tuple[int, int, bool], EncodedExample] = {}
+        self.augmenter = Augmenter(augmentation)
+        self.concatenate = augmentation.concatenate
+        self.known: dict[Place, EncodedExample] = {}
 
-    def encoded(self, place: tuple[int, int, bool]) -> EncodedExample:
-        """The example at (file, pair, reversed)."""
+    def example(self, place: Place) -> Example:
+        """The example at a place, as text."""
+        file, number, backward = place
+        return both_ways(self.mixture.pairs[file][number], self.mixture.languages)[backward]
+
+    def encoded(self, place: Place) -> EncodedExample:
+        """The same as ids."""
         if place not in self.known:
-            file, number, backward = place
-            pair = self.mixture.pairs[file][number]
-            example = both_ways(pair, self.mixture.languages)[backward]
-            self.known[place] = encode_examples([example], self.vocabulary)[0]
+            self.known[place] = encode_examples([self.example(place)], self.vocabulary)[0]
         return self.known[place]
+
+    def draw(self, number: int) -> list[EncodedExample]:
+        """The examples of one epoch, a share of them changed or joined."""
+        places = self.mixture.epoch(number, self.recipe.seed)
+        rng = np.random.default_rng([self.recipe.seed, number, 2])
+        drawn = []
+        for place, chance in zip(places, rng.random(len(places)), strict=True):
+            if chance < self.concatenate:
+                file, _, backward = place
+                other = file, int(rng.integers(len(self.mixture.pairs[file]))), backward
+                joined = concatenated(self.example(place), self.example(other))
+                drawn += encode_examples([joined], self.vocabulary)
+            elif chance < self.concatenate + self.augmenter.share:
+                changed = self.augmenter.change(self.example(place), rng)
+                drawn += encode_examples([changed], self.vocabulary)
+            else:
+                drawn.append(self.encoded(place))
+        return drawn
 
     def epoch(self, number: int) -> list[list[EncodedExample]]:
         """All batches of one epoch, in order."""
-        drawn = [self.encoded(p) for p in self.mixture.epoch(number, self.recipe.seed)]
+        drawn = self.draw(number)
         limit = self.recipe.max_length
         drawn = [e for e in drawn if max(len(e.source), len(e.target)) <= limit]
         groups = plan_batches(

@@ -67,7 +67,9 @@ async def translate_all(
     with tqdm(total=len(texts), desc=str(direction), unit="text") as progress:
         for start in range(0, len(texts), TEXTS_PER_REQUEST):
             some = tuple(texts[start : start + TEXTS_PER_REQUEST])
-            request = TranslationRequest(some, direction, decoding=decoding)
+            request = TranslationRequest(
+                some, direction.source, direction.target, decoding=decoding
+            )
             result = await translator.translate(request)
             found += [translation.hypotheses[0].text for translation in result.translations]
             progress.update(len(some))

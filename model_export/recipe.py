@@ -109,6 +109,21 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class AugmentationRecipe:
+    """Shares of the examples of an epoch that are changed, each time anew."""
+
+    __pydantic_config__ = _STRICT
+    placeholders: Fraction = 0.0
+    """Words, numbers and addresses that both sides share become placeholders to copy."""
+    lower_case: Fraction = 0.0
+    no_final_mark: Fraction = 0.0
+    run_together: Fraction = 0.0
+    """Sources lose their capitals, their last mark, or half of their Korean spaces."""
+    concatenate: Fraction = 0.0
+    """Examples are joined with another of the same file and direction."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything about one model."""
 
@@ -121,6 +136,7 @@ class Recipe:
     train: tuple[CorpusFile, ...]
     dev: tuple[CorpusFile, ...] = ()
     tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)
+    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     file: str = ""
     """Name of the file that it was read from."""
 

@@ -63,7 +63,7 @@ def make_trainer(
     mixture, dev = load_data(recipe, corpora)
     torch.manual_seed(recipe.training.seed)  # the first weights are part of the recipe too
     model = build_model(recipe.architecture, len(vocabulary), vocabulary.pad_id)
-    stream = TrainingStream(mixture, vocabulary, recipe.training)
+    stream = TrainingStream(mixture, vocabulary, recipe.training, recipe.augmentation)
     trainer = Trainer(model, stream, recipe.training, run)
     trainer.score = dev_scorer(trainer, dev[:SCORED_PAIRS], recipe)
     if not trainer.resume() and start_from is not None:

@@ -20,10 +20,13 @@ from service.api.state import Service
 from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
+from service.engine.sessions import bound_memory
+from service.engine.trial import try_out
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
+from service.text.language import FastTextIdentifier, packaged_model
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +46,17 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
     """Starts an engine for every bundle in the models directory, the default model first."""
     engines: list[Engine] = []
     faults: list[str] = []
-    limits = SchedulerLimits(settings.batch_tokens, settings.batch_rows, settings.waiting_tokens)
+    bound_memory(settings.runtime_bytes)
+    limits = SchedulerLimits(
+        settings.batch_tokens,
+        settings.batch_rows,
+        settings.waiting_tokens,
+        settings.waiting_sentences,
+    )
     for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
         try:
+            if settings.trial:
+                try_out(path)
             engine = Engine.load(
                 path,
                 limits,
@@ -83,7 +94,9 @@ def open_access(settings: Settings) -> Access:
 def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     """The application. Models are loaded while it already listens; `load` is replaced in tests."""
     metrics = Metrics()
-    limits = RequestLimits(settings.max_texts, settings.max_characters, settings.max_beam_size)
+    limits = RequestLimits(
+        settings.max_texts, settings.max_characters, settings.max_beam_size, settings.max_seconds
+    )
     access = open_access(settings)
     service = Service(metrics, limits, access)
 
@@ -125,5 +138,7 @@ async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[
         logger.exception("loading the models failed")
         service.fail("loading the models failed")
         return ()
-    service.open(Translator(loaded.engines), loaded.faults)
+    identifier = FastTextIdentifier(packaged_model())
+    translator = Translator(loaded.engines, identifier, settings.max_sentences)
+    service.open(translator, loaded.faults)
     return loaded.engines

@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from service.engine.request import Decoded
 from service.engine.vocabulary import Piece, Vocabulary
+from service.preparation import PreparedText
 from service.text.alignment import Span, WordLink, link_words
+from service.text.language import Detection
+from service.text.quality import QualityWarning
 from service.text.segmentation import Segmentation
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedText:
-    """A text cut into sentences, and the source ids of each."""
-
-    segmentation: Segmentation
-    sources: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +44,30 @@ class SentenceAlignment:
 class Translation:
     """The hypotheses of one text, best first; never empty."""
 
+    source: str
+    """The language that it was translated from."""
+    model: str | None
+    """None if the text is in the target language already: it comes back as it is."""
     hypotheses: tuple[TextHypothesis, ...]
     alignments: tuple[SentenceAlignment, ...] | None = None
     """One for each sentence, if it was asked for."""
+    detected: Detection | None = None
+    """What the source was found to be, if the caller did not say."""
+    warnings: tuple[QualityWarning, ...] = ()
+
+
+def untranslated(text: str, detected: Detection) -> Translation:
+    """A text that is in the target language already."""
+    hypothesis = TextHypothesis(text, 0.0, 0)
+    return Translation(detected.language, None, (hypothesis,), detected=detected)
 
 
 def join_sentences(
     vocabulary: Vocabulary, language: str, text: PreparedText, sentences: Sequence[Decoded]
-) -> Translation:
-    """The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
+) -> tuple[tuple[TextHypothesis, ...], tuple[SentenceAlignment, ...] | None]:
+    """Hypotheses of the whole text, best first, and alignments if they were asked for.
+
+    The i-th hypothesis of a text is made of the i-th hypotheses of its sentences."""
     count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
     joined = []
     for rank in range(count):
@@ -67,7 +77,7 @@ def join_sentences(
         score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
         joined.append(TextHypothesis(whole, score, tokens))
     aligned = align_sentences(vocabulary, language, text.segmentation, sentences)
-    return Translation(tuple(joined), aligned)
+    return tuple(joined), aligned
 
 
 def align_sentences(

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, load_engines
-from service.engine.bundle import Direction
 from service.errors import Seq2ServeError
 from service.metrics import Metrics
 from service.pipeline import DecodingChoice, TranslationRequest, Translator
@@ -86,8 +85,8 @@ def translate(
     translator = Translator(loaded.engines)
     choice = DecodingChoice(beam_size=beam_size)
     try:
-        direction = Direction(source or _only_source(translator, to), to)
-        request = TranslationRequest(tuple(lines), direction, model, choice)
+        language = source or _only_source(translator, to)
+        request = TranslationRequest(tuple(lines), language, to, model, choice)
         result = asyncio.run(translator.translate(request))
     except Seq2ServeError as error:
         for fault in (*loaded.faults, str(error)):

@@ -114,6 +114,12 @@ class Metrics:
             ["model", "reason"],
             registry=self.registry,
         )
+        self.worker_deaths = Counter(
+            "seq2serve_worker_deaths",
+            "Decoding workers that died and were replaced.",
+            ["model"],
+            registry=self.registry,
+        )
         self.cache_requests = Counter(
             "seq2serve_sentence_cache_requests",
             "Sentences looked up in the cache.",
@@ -155,6 +161,7 @@ class ModelMetrics:
         self._rows = metrics.batch_rows.labels(name)
         self._tokens = metrics.batch_tokens.labels(name)
         self._stages = {stage: metrics.stage_seconds.labels(name, stage) for stage in STAGES}
+        self._deaths = metrics.worker_deaths.labels(name)
         requests = metrics.cache_requests
         self._cache = {result: requests.labels(name, result) for result in CACHE_RESULTS}
 
@@ -179,6 +186,10 @@ class ModelMetrics:
     def finished(self, reason: str) -> None:
         """A sentence is decoded."""
         self._metrics.sentences_finished.labels(self._name, reason).inc()
+
+    def worker_died(self) -> None:
+        """A decoding worker is gone."""
+        self._deaths.inc()
 
     def cancelled(self) -> None:
         """A sentence was decoded for nobody."""

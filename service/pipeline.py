@@ -1,19 +1,24 @@
-"""From texts to translations: choose a model, cut into sentences, decode. Knows no HTTP."""
+"""From texts to translations: identify languages, choose models, decode. Knows no HTTP."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from service.assembly import PreparedText, Translation, join_sentences
+from service.assembly import Translation, join_sentences, untranslated
 from service.engine.bundle import Direction, Manifest
 from service.engine.engine import Engine
 from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
-from service.text.segmentation import segment_to_fit
+from service.metrics import STAGES
+from service.preparation import PreparedText, prepare
+from service.text.glossary import NO_TERMS, Glossary
+from service.text.language import Detection, LanguageIdentifier
+from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
+from service.text.segmentation import Splitting
 
 ResultT = TypeVar("ResultT")
 SHORT = 1000
@@ -34,33 +39,70 @@ class DecodingChoice:
 
 @dataclass(frozen=True, slots=True)
 class TranslationRequest:
-    """Texts to translate in one direction."""
+    """Texts to translate into one language."""
 
     texts: tuple[str, ...]
-    direction: Direction
+    source: str | None
+    """The language of the texts; None finds out for each."""
+    target: str
     model: str | None = None
     decoding: DecodingChoice = DecodingChoice()
     alignment: bool = False
     """Whether the best hypotheses come with what the model looked at."""
+    bulk: bool = False
+    """Whether others may go first."""
+    format: TextFormat = TextFormat.TEXT
+    markup: MarkupOptions = PLAIN_MARKUP
+    splitting: Splitting = Splitting.SENTENCES
+    glossary: Glossary = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)
 class TranslationResult:
     """The answer to a request. `timings` maps a stage to seconds."""
 
-    model: str
     translations: tuple[Translation, ...]
     characters: int
     source_tokens: int
     target_tokens: int
     timings: Mapping[str, float]
 
+    @property
+    def model(self) -> str | None:
+        """The model that translated, the first of several; None if there was nothing to do."""
+        return next((t.model for t in self.translations if t.model is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The texts of a request that are in one language, and their places among all texts."""
+
+    direction: Direction
+    texts: tuple[str, ...]
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedPart:
+    """The answer to a part."""
+
+    translations: list[Translation]
+    source_tokens: int
+    timings: dict[str, float]
+
 
 class Translator:
     """Holds the engines by name; the first that serves a direction is its default."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        identifier: LanguageIdentifier | None = None,
+        max_sentences: int = 10_000,
+    ) -> None:
         self.engines = {engine.manifest.name: engine for engine in engines}
+        self._identifier = identifier
+        self._max_sentences = max_sentences
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
@@ -68,17 +110,68 @@ class Translator:
         Cancelling it takes the sentences out of the queue and out of running batches.
         """
         started = time.monotonic()
-        engine = self.choose(request.model, request.direction, request.alignment)
+        detected = await self._identify(request)
+        parts = divide(request, detected)
+        done = await _all_of([self._translate(part, request) for part in parts])
+        found: dict[int, Translation] = {}
+        for part, translated in zip(parts, done, strict=True):
+            found |= zip(part.places, translated.translations, strict=True)
+        if detected is not None:
+            for place, (text, detection) in enumerate(zip(request.texts, detected, strict=True)):
+                known = found.get(place)
+                found[place] = (
+                    replace(known, detected=detection) if known else untranslated(text, detection)
+                )
+        timings = {
+            stage: max((each.timings[stage] for each in done), default=0.0) for stage in STAGES
+        }
+        timings["total"] = time.monotonic() - started
+        return TranslationResult(
+            tuple(found[place] for place in range(len(request.texts))),
+            sum(map(len, request.texts)),
+            sum(each.source_tokens for each in done),
+            sum(translation.hypotheses[0].tokens for translation in found.values()),
+            timings,
+        )
+
+    async def _identify(self, request: TranslationRequest) -> tuple[Detection, ...] | None:
+        """The likeliest language of each text, unless the caller has said; those are considered
+        that are translated into the target, and the target itself."""
+        if request.source is not None:
+            return None
+        sources = self.sources(request.model, request.target)
+        identifier = self._identifier
+        if identifier is None or not sources:
+            raise UnsupportedDirection(
+                "source",
+                f"the language of a text to be translated into {request.target!r} "
+                "cannot be found out",
+            )
+        languages = (*sources, request.target)
+        return await _run(
+            request,
+            lambda: tuple(identifier.identify(text, languages)[0] for text in request.texts),
+        )
+
+    async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
+        started = time.monotonic()
+        engine = self.choose(request.model, part.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest)
-        run = _apart if sum(map(len, request.texts)) > SHORT else _here
-        texts, timings = await run(lambda: prepare(engine, request))
+        texts, timings = await _run(
+            request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
+        )
+        sentences = sum(len(text.sources) for text in texts)
+        if sentences > self._max_sentences:
+            most = self._max_sentences
+            raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
         tickets = engine.submit(
             [
                 SearchInput(source, replace(options, max_target_length=length), request.alignment)
                 for text in texts
                 for source in text.sources
                 for length in [min(options.max_target_length, longest_sensible(len(source)))]
-            ]
+            ],
+            request.bulk,
         )
         try:
             decoded = await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
@@ -90,19 +183,30 @@ class Translator:
             engine.metrics.stage("decode", sentence.decode_seconds)
         timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
         timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
-        result = await run(lambda: finish(engine, request, texts, decoded, timings))
+        result = await _run(request, lambda: finish(engine, part, texts, decoded, timings))
         timings["total"] = time.monotonic() - started
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
         return result
 
-    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
-        """The named engine, or the direction's first. Raises RequestError that lists what is."""
-        if model is not None and model not in self.engines:
+    def sources(self, model: str | None, target: str) -> tuple[str, ...]:
+        """The languages that are translated into `target`. Raises UnknownModel."""
+        served = [d for engine in self.asked(model) for d in engine.manifest.directions]
+        return tuple(dict.fromkeys(d.source for d in served if d.target == target))
+
+    def asked(self, model: str | None) -> list[Engine]:
+        """The named engine, or all. Raises UnknownModel."""
+        if model is None:
+            return list(self.engines.values())
+        if model not in self.engines:
             raise UnknownModel(
                 "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
             )
-        asked = [self.engines[model]] if model is not None else list(self.engines.values())
+        return [self.engines[model]]
+
+    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
+        """The named engine, or the direction's first. Raises RequestError that lists what is."""
+        asked = self.asked(model)
         serving = [engine for engine in asked if direction in engine.manifest.directions]
         if not serving:
             served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
@@ -120,16 +224,43 @@ class Translator:
         return fitting[0]
 
 
-async def _here(work: Callable[[], ResultT]) -> ResultT:
+async def _run(request: TranslationRequest, work: Callable[[], ResultT]) -> ResultT:
+    """Does the work here and now, or in another thread if there is much of it."""
+    if sum(map(len, request.texts)) > SHORT:
+        return await asyncio.to_thread(work)
     return work()
 
 
-async def _apart(work: Callable[[], ResultT]) -> ResultT:
-    return await asyncio.to_thread(work)
+async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> Sequence[ResultT]:
+    """All results; if one fails, the others are cancelled before that is told."""
+    if len(work) == 1:
+        return [await work[0]]
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _listing(what: str, names: Iterable[str]) -> str:
     return f"available {what}s: {', '.join(names) or 'none'}"
+
+
+def divide(request: TranslationRequest, detected: Sequence[Detection] | None) -> list[Part]:
+    """Texts by language; those that are in the target language already are in no part."""
+    if detected is None:
+        direction = Direction(request.source or "", request.target)
+        return [Part(direction, request.texts, tuple(range(len(request.texts))))]
+    places: dict[str, list[int]] = {}
+    for place, detection in enumerate(detected):
+        if detection.language != request.target:
+            places.setdefault(detection.language, []).append(place)
+    return [
+        Part(Direction(language, request.target), tuple(request.texts[p] for p in of), tuple(of))
+        for language, of in places.items()
+    ]
 
 
 def resolve_decoding(choice: DecodingChoice, manifest: Manifest) -> DecodingOptions:
@@ -158,47 +289,28 @@ def longest_sensible(source_length: int) -> int:
     return 3 * source_length + 16
 
 
-def prepare(
-    engine: Engine, request: TranslationRequest
-) -> tuple[list[PreparedText], dict[str, float]]:
-    """Segments and tokenises all texts; returns the seconds of both stages too."""
-    vocabulary, target = engine.vocabulary, request.direction.target
-    limit = engine.manifest.limits.max_source_length
-
-    def fits(sentence: str) -> bool:
-        return len(vocabulary.encode_source(sentence, target)) <= limit
-
-    started = time.monotonic()
-    segmentations = [segment_to_fit(t, request.direction.source, fits) for t in request.texts]
-    segmented = time.monotonic()
-    texts = [
-        PreparedText(s, tuple(tuple(vocabulary.encode_source(x, target)) for x in s.sentences))
-        for s in segmentations
-    ]
-    tokenised = time.monotonic()
-    return texts, {"segment": segmented - started, "tokenise": tokenised - segmented}
-
-
 def finish(
     engine: Engine,
-    request: TranslationRequest,
+    part: Part,
     texts: Sequence[PreparedText],
     decoded: Sequence[Decoded],
     timings: dict[str, float],
-) -> TranslationResult:
+) -> TranslatedPart:
     """Turns ids back into text, sentence by sentence, and joins the sentences of each text."""
     started = time.monotonic()
     left = iter(decoded)
-    translations = tuple(
+    direction = part.direction
+    joined = (
         join_sentences(
-            engine.vocabulary, request.direction.target, text, list(islice(left, len(text.sources)))
+            engine.vocabulary, direction.target, text, list(islice(left, len(text.sources)))
         )
         for text in texts
     )
+    name = engine.manifest.name
+    translations = [Translation(direction.source, name, *each) for each in joined]
     timings["detokenise"] = time.monotonic() - started
     source_tokens = sum(len(source) for text in texts for source in text.sources)
     target_tokens = sum(translation.hypotheses[0].tokens for translation in translations)
-    characters = sum(map(len, request.texts))
-    engine.metrics.translated(str(request.direction), source_tokens, target_tokens, characters)
-    name = engine.manifest.name
-    return TranslationResult(name, translations, characters, source_tokens, target_tokens, timings)
+    characters = sum(map(len, part.texts))
+    engine.metrics.translated(str(direction), source_tokens, target_tokens, characters)
+    return TranslatedPart(translations, source_tokens, timings)

@@ -50,8 +50,14 @@ class Settings(BaseSettings):
     max_characters: int = Field(
         100_000, ge=1, description="Most characters in one request, all its texts together."
     )
+    max_sentences: int = Field(
+        10_000, ge=1, description="Most sentences in one request, all its texts together."
+    )
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
+    )
+    max_seconds: float = Field(
+        300.0, gt=0, description="Longest time for a request; then the answer is a 504."
     )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
     batch_tokens: int = Field(
@@ -67,10 +73,22 @@ class Settings(BaseSettings):
         ge=1,
         description="Source tokens that may wait for a batch before new requests get a 429.",
     )
+    waiting_sentences: int = Field(20_000, ge=1, description="Sentences that may wait, likewise.")
     sentence_cache_bytes: int = Field(
         33_554_432,
         ge=0,
         description="Memory for finished sentences, for each model; 0 has every one decoded anew.",
+    )
+    runtime_bytes: int = Field(
+        4_294_967_296,
+        ge=1,
+        description="Memory that models may take while they load and run, all together; what "
+        "would exceed it fails.",
+    )
+    trial: bool = Field(
+        True,
+        description="Whether a bundle is first opened in a process of its own, with bounded "
+        "memory and time.",
     )
     keys: Path | None = Field(
         None, description="File of API keys; without it everybody may translate."

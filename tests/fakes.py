@@ -20,6 +20,7 @@ from service.engine.bundle import (
 from service.engine.engine import Engine
 from service.engine.model import Candidates, best_candidates
 from service.engine.scheduler import SchedulerLimits
+from service.engine.supervisor import BACKOFF
 from service.metrics import Metrics
 
 PAD, BOS, EOS, FIRST = 0, 2, 3, 8
@@ -170,6 +171,8 @@ def make_engine(
     directions=(("en", "ko"), ("ko", "en")),
     metrics=None,
     cache_bytes=0,
+    workers=1,
+    backoff=BACKOFF,
     **limits,
 ) -> Engine:
     """A running engine; close it."""
@@ -178,7 +181,7 @@ def make_engine(
     model = model or EchoModel()
     limits = SchedulerLimits(**limits)
     vocabulary = FakeVocabulary()
-    return Engine(manifest, vocabulary, model, limits, metrics, cache_bytes=cache_bytes)
+    return Engine(manifest, vocabulary, model, limits, metrics, workers, cache_bytes, backoff)
 
 
 def wait_until(condition, seconds: float = 10.0) -> None:

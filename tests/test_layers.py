@@ -18,6 +18,11 @@ FORBIDDEN = [
     ),
     ("service/pipeline.py", ["fastapi", "starlette", "uvicorn", "service.api", "service.app"]),
     ("service/pipeline.py", ["service.settings", "onnxruntime", "sentencepiece"]),
+    ("service/preparation.py", ["fastapi", "starlette", "service.api", "service.app"]),
+    (
+        "service/preparation.py",
+        ["service.pipeline", "service.assembly", "service.settings", "service.engine.search"],
+    ),
     ("service/assembly.py", ["fastapi", "starlette", "service.api", "service.app"]),
     ("service/assembly.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
     ("service/api/*", ["onnxruntime", "sentencepiece", "numpy", "service.app", "service.settings"]),

@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from service.assembly import PreparedText, join_sentences
+from service.assembly import join_sentences
 from service.engine.bundle import Direction
-from service.engine.request import FinishReason, Hypothesis
-from service.engine.scheduler import Decoded
+from service.engine.request import Decoded, FinishReason, Hypothesis
 from service.errors import (
     EngineFailed,
     LimitExceeded,
@@ -22,6 +21,8 @@ from service.pipeline import (
     Translator,
     resolve_decoding,
 )
+from service.preparation import PreparedText
+from service.text.language import Detection
 from service.text.segmentation import Segmentation
 from tests.fakes import EchoModel, Gate, make_engine, make_manifest
 from tests.polling import wait_until
@@ -57,7 +58,9 @@ def translator(engines, model):
 
 def request(*texts, model=None, direction=EN_KO, **decoding):
     """Texts from English into Korean, unless told otherwise."""
-    return TranslationRequest(texts, direction, model, DecodingChoice(**decoding))
+    return TranslationRequest(
+        texts, direction.source, direction.target, model, DecodingChoice(**decoding)
+    )
 
 
 def best(result):
@@ -156,6 +159,66 @@ async def test_a_length_limit_cuts_each_sentence(translator):
     """max_target_length counts pieces of a sentence."""
     result = await translator.translate(request("abcdef. ghijkl.", max_target_length=3))
     assert best(result) == ["abc ghi"]
+
+
+class ScriptIdentifier:
+    """Korean if there is Hangul, else the first language that is asked about."""
+
+    def identify(self, text, languages):
+        """With the same confidence always."""
+        korean = any("가" <= character <= "힣" for character in text)
+        return [Detection("ko" if korean else languages[0], 0.75)]
+
+
+async def test_each_text_is_translated_from_its_own_language(engines):
+    """Texts of several languages come back in order; what is in the target language stays."""
+    one = engines(name="one", directions=(("en", "ko"),))
+    two = engines(name="two", directions=(("ko", "en"),))
+    translator = Translator([one, two], ScriptIdentifier())
+    texts = ("Good day.", "ab cd 가.", "Bye.")
+    result = await translator.translate(TranslationRequest(texts, None, "ko"))
+    assert best(result) == list(texts)
+    assert [t.source for t in result.translations] == ["en", "ko", "en"]
+    assert [t.model for t in result.translations] == ["one", None, "one"]
+    assert {t.detected.confidence for t in result.translations} == {0.75}
+    assert result.model == "one"
+    assert result.characters == sum(map(len, texts))
+
+
+async def test_nothing_to_do_asks_no_model(engines, model):
+    """All texts in the target language already: no model, no tokens."""
+    translator = Translator([engines(model)], ScriptIdentifier())
+    result = await translator.translate(TranslationRequest(("가.", "나."), None, "ko"))
+    assert best(result) == ["가.", "나."]
+    assert result.model is None
+    assert result.target_tokens == 0
+    assert model.rows_seen == []
+
+
+async def test_a_language_that_nothing_is_translated_into_cannot_be_the_target(engines):
+    """Then there is nothing that the source could be."""
+    translator = Translator([engines()], ScriptIdentifier())
+    with pytest.raises(UnsupportedDirection, match="'fr'"):
+        await translator.translate(TranslationRequest(("Hi.",), None, "fr"))
+
+
+async def test_one_failing_part_ends_the_others(engines):
+    """A request is answered whole or not at all."""
+    gate = Gate()
+
+    def fail(_):
+        raise RuntimeError("out of luck")
+
+    one = engines(EchoModel(before_step=fail), "one", (("ko", "fr"),))
+    waiting = EchoModel(before_step=gate)
+    two = engines(waiting, "two", (("en", "fr"),))
+    translator = Translator([two, one], ScriptIdentifier())
+    texts = ("A long sentence of many steps.", "가나다.")
+    with pytest.raises(EngineFailed):
+        await translator.translate(TranslationRequest(texts, None, "fr"))
+    gate.opened.set()
+    await asyncio.to_thread(two.close)
+    assert len(waiting.rows_seen) <= 2
 
 
 async def test_the_first_engine_that_serves_a_direction_is_its_default(engines):
@@ -268,9 +331,9 @@ def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
     segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
     sentences = [decoded("a", "b", "c"), decoded("p", "q")]
     text = PreparedText(segmentation, ())
-    joined = join_sentences(engine.vocabulary, "ko", text, sentences)
-    assert [h.text for h in joined.hypotheses] == ["<a p>", "<b q>", "<c q>"]
-    assert [h.tokens for h in joined.hypotheses] == [2, 2, 2]
+    hypotheses, _ = join_sentences(engine.vocabulary, "ko", text, sentences)
+    assert [h.text for h in hypotheses] == ["<a p>", "<b q>", "<c q>"]
+    assert [h.tokens for h in hypotheses] == [2, 2, 2]
 
 
 async def test_a_full_queue_is_told_to_the_caller(engines):

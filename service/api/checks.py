@@ -6,6 +6,7 @@ Collects everything that is wrong, in words that name what is allowed. Knows no 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection
 from service.pipeline import DecodingChoice, TranslationRequest, Translator
 
@@ -17,6 +18,7 @@ class RequestLimits:
     max_texts: int
     max_characters: int
     max_beam_size: int
+    max_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +58,30 @@ def _amount_problems(texts: tuple[str, ...], limits: RequestLimits) -> Iterator[
 
 
 def _language_problems(wanted: TranslationRequest, translator: Translator) -> Iterator[Problem]:
-    direction = wanted.direction
+    given = {"target": wanted.target} | ({"source": wanted.source} if wanted.source else {})
+    sources = [wanted.source] if wanted.source else translator.sources(wanted.model, wanted.target)
+    unsupported = Problem("target", f"nothing is translated into {wanted.target!r}")
     try:
-        translator.choose(wanted.model, direction, wanted.alignment)
-        return
+        for source in sources:
+            direction = Direction(source, wanted.target)
+            translator.choose(wanted.model, direction, wanted.alignment)
+        if sources:
+            return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))
-    engines = translator.engines
-    asked = [engines[wanted.model]] if wanted.model is not None else engines.values()
-    served = [d for engine in asked for d in engine.manifest.directions]
+    served = [d for e in translator.asked(wanted.model) for d in e.manifest.directions]
     known = sorted({language for d in served for language in (d.source, d.target)})
-    both = {"source": direction.source, "target": direction.target}
-    unknown = {field: code for field, code in both.items() if code not in known}
+    unknown = {field: code for field, code in given.items() if code not in known}
     for field, code in unknown.items():
         yield Problem(field, f"unknown language {code!r}; served languages: {', '.join(known)}")
     if unknown:
         return
-    if direction.source == direction.target:
-        targets = sorted({d.target for d in served if d.source == direction.source})
+    if wanted.source == wanted.target:
+        targets = sorted({d.target for d in served if d.source == wanted.source})
         yield Problem(
             "target",
-            f"source and target are both {direction.source!r}; "
-            f"{direction.source!r} is translated into: {', '.join(targets) or 'nothing'}",
+            f"source and target are both {wanted.source!r}; "
+            f"{wanted.source!r} is translated into: {', '.join(targets) or 'nothing'}",
         )
     else:
         yield unsupported

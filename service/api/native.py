@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 
+from service.api import urgency
 from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
 from service.api.schemas import (
@@ -37,14 +38,14 @@ router = APIRouter(prefix="/v1", tags=["translation"])
     response_model_exclude_none=True,
     dependencies=[Depends(may_translate), Depends(json_only)],
     responses=error_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504),
+    openapi_extra=urgency.HEADERS,
 )
 async def translate(
     request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
 ) -> TranslateAnswer:
     """Splits texts into sentences, translates them and joins them with their own white space."""
     wanted = body.to_pipeline()
-    result = await translated(request, service, caller, wanted)
-    return TranslateAnswer.of(result, wanted.direction)
+    return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)
 
 
 @router.get(

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.assembly import SentenceAlignment, Translation
-from service.engine.bundle import Direction
 from service.engine.vocabulary import Piece
 from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
 from service.text.alignment import Span
@@ -33,6 +32,8 @@ def _sound_texts(value: Any) -> Any:
     return value
 
 
+AUTO = "auto"
+"""The language of each text is to be found out."""
 Language = Annotated[str, Field(min_length=2, max_length=16)]
 
 
@@ -71,7 +72,9 @@ class TranslateRequest(_Strict):
     text: Annotated[str | list[str], BeforeValidator(_sound_texts)] = Field(
         description="A text or a list of texts.", examples=["Good morning. How are you?"]
     )
-    source: Language = Field(description="Language of the text.", examples=["en"])
+    source: Language = Field(
+        description='Language of the texts; "auto" finds out for each.', examples=["en"]
+    )
     target: Language = Field(description="Language to translate into.", examples=["ko"])
     model: str | None = Field(
         None,
@@ -94,8 +97,8 @@ class TranslateRequest(_Strict):
         """The same in the pipeline's words."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         choice = DecodingChoice(**self.decoding.model_dump())
-        direction = Direction(self.source, self.target)
-        return TranslationRequest(texts, direction, self.model, choice, self.alignment)
+        source = None if self.source == AUTO else self.source
+        return TranslationRequest(texts, source, self.target, self.model, choice, self.alignment)
 
 
 class HypothesisAnswer(BaseModel):
@@ -191,6 +194,20 @@ class AlignmentAnswer(BaseModel):
     )
 
 
+class DetectionAnswer(BaseModel):
+    """The language that a text was found to be in."""
+
+    language: str = Field(description="Its code.", examples=["en"])
+    confidence: float = Field(description="How sure that is, 0 to 1.", examples=[0.97])
+
+
+class WarningAnswer(BaseModel):
+    """Something that may be wrong with a translation."""
+
+    reason: str = Field(description="A stable name.", examples=["repetition"])
+    message: str = Field(description="For people.", examples=["a sentence repeats itself"])
+
+
 class TranslationAnswer(BaseModel):
     """The translation of one text."""
 
@@ -199,6 +216,22 @@ class TranslationAnswer(BaseModel):
     )
     source: str = Field(description="Language of the text.", examples=["en"])
     target: str = Field(description="Language of the translation.", examples=["ko"])
+    model: str | None = Field(
+        None,
+        description="The model that translated; none if the text was in the target language "
+        "already, it comes back as it is.",
+        examples=["en-ko-transformer"],
+    )
+    detected: DetectionAnswer | None = Field(
+        None,
+        description='Only if source was "auto".',
+        examples=[{"language": "en", "confidence": 0.97}],
+    )
+    warnings: list[WarningAnswer] | None = Field(
+        None,
+        description="Only if something may be wrong.",
+        examples=[[{"reason": "repetition", "message": "a sentence repeats itself"}]],
+    )
     score: float = Field(description="Score of the best hypothesis.", examples=[-4.2])
     hypotheses: list[HypothesisAnswer] = Field(
         description="n_best hypotheses, best first.",
@@ -221,7 +254,11 @@ class Usage(BaseModel):
 class TranslateAnswer(BaseModel):
     """Translations in the order of the texts."""
 
-    model: str = Field(description="The model that translated.", examples=["en-ko-transformer"])
+    model: str | None = Field(
+        None,
+        description="The model that translated; the first, if there were several.",
+        examples=["en-ko-transformer"],
+    )
     translations: list[TranslationAnswer] = Field(
         description="One for each text, also when a single text was sent.",
         examples=[
@@ -244,15 +281,22 @@ class TranslateAnswer(BaseModel):
     )
 
     @classmethod
-    def of(cls, result: TranslationResult, direction: Direction) -> "TranslateAnswer":
+    def of(cls, result: TranslationResult, target: str) -> "TranslateAnswer":
         """The pipeline's result in the words of this API."""
         return cls(
             model=result.model,
             translations=[
                 TranslationAnswer(
                     text=translation.hypotheses[0].text,
-                    source=direction.source,
-                    target=direction.target,
+                    source=translation.source,
+                    target=target,
+                    model=translation.model,
+                    detected=_detected(translation),
+                    warnings=[
+                        WarningAnswer(reason=w.reason, message=w.message)
+                        for w in translation.warnings
+                    ]
+                    or None,
                     score=translation.hypotheses[0].score,
                     hypotheses=[
                         HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
@@ -268,6 +312,12 @@ class TranslateAnswer(BaseModel):
                 target_tokens=result.target_tokens,
             ),
         )
+
+
+def _detected(translation: Translation) -> DetectionAnswer | None:
+    if (detected := translation.detected) is None:
+        return None
+    return DetectionAnswer(language=detected.language, confidence=detected.confidence)
 
 
 def _alignment(translation: Translation) -> AlignmentAnswer | None:

@@ -4,8 +4,10 @@ This module defines the format and refuses what breaks it. It opens no ONNX grap
 tokenizer; `docs/bundle.md` describes the format for people.
 """
 
+import errno
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +20,16 @@ from service.errors import BundleError
 FORMAT_VERSION: Final = 1
 MANIFEST = "manifest.json"
 MODEL_CARD = "README.md"
+MAX_MANIFEST_BYTES: Final = 4 << 20
+MAX_FAULTS: Final = 100
+"""Of a manifest that is wrong everywhere, so many are told."""
+MAX_ROW_NUMBERS: Final = 1 << 24
+"""Numbers of a state tensor for one row and position."""
 
 _STRICT = ConfigDict(extra="forbid")
 _Positive = Annotated[int, Field(gt=0)]
+_Length = Annotated[int, Field(gt=0, le=65_536)]
+_BeamSize = Annotated[int, Field(gt=0, le=64)]
 _Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A plain name: no separator and no leading dot, so no file outside the bundle can be meant."""
@@ -77,8 +86,8 @@ class Limits:
     """Lengths in pieces that the model was made for, control symbols included."""
 
     __pydantic_config__ = _STRICT
-    max_source_length: _Positive
-    max_target_length: _Positive
+    max_source_length: _Length
+    max_target_length: _Length
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class DecodingDefaults:
     """What a request gets that asks for nothing."""
 
     __pydantic_config__ = _STRICT
-    beam_size: _Positive = 4
+    beam_size: _BeamSize = 4
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
 
 
@@ -220,10 +229,10 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        raw: Any = json.loads((path / MANIFEST).read_text("utf-8"))
+        raw: Any = json.loads(_manifest_text(path / MANIFEST))
     except OSError as error:
         raise BundleError(str(path), [f"{MANIFEST}: {error.strerror}"]) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(str(path), [f"{MANIFEST} is not JSON: {error}"]) from error
     if isinstance(raw, dict) and raw.get("format_version") != FORMAT_VERSION:
         version = raw.get("format_version")
@@ -232,8 +241,19 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return TypeAdapter(Manifest).validate_python(raw)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        wrong = error.errors()[:MAX_FAULTS]
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong]
         raise BundleError(str(path), faults) from error
+
+
+def _manifest_text(file: Path) -> str:
+    """Raises OSError for what is no plain file: a pipe would never end, a link leads elsewhere."""
+    file.stat()
+    if file.is_symlink() or not file.is_file():
+        raise OSError(errno.EINVAL, "is not a plain file")
+    if file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {MAX_MANIFEST_BYTES} bytes")
+    return file.read_text("utf-8")
 
 
 def _file_faults(path: Path, manifest: Manifest) -> Iterator[str]:
@@ -268,3 +288,6 @@ def _reference_faults(manifest: Manifest) -> Iterator[str]:
     for spec in manifest.state:
         if spec.shape[:1] != ("R",):
             yield f"state {spec.name} does not have its rows (R) on axis 0"
+        sizes = [axis for axis in spec.shape if isinstance(axis, int)]
+        if min(sizes, default=1) < 1 or math.prod(sizes) > MAX_ROW_NUMBERS:
+            yield f"state {spec.name} has axes of {sizes}, which is no size for a row"

@@ -8,16 +8,20 @@ from service.engine.bundle import Manifest, load_bundle
 from service.engine.model import StepModel
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions
-from service.engine.scheduler import Scheduler, SchedulerLimits, Ticket
+from service.engine.scheduler import Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
+from service.engine.supervisor import BACKOFF, Backoff, Ended, Supervisor
 from service.engine.vocabulary import Vocabulary, load_vocabulary
+from service.engine.waiting import Ticket
 from service.engine.worker import Worker
+from service.errors import BundleError, EngineFailed
 from service.metrics import Metrics, ModelMetrics
 
 
 class Engine:
-    """Starts its workers at once; `close` ends them after the work that waits is done.
+    """Starts its workers at once; `close` ends them after the work that waits is done. A worker
+    that dies is replaced.
 
     `cache_bytes` is the memory for finished sentences; without any, every sentence is decoded, as
     measurements need it.
@@ -32,18 +36,20 @@ class Engine:
         metrics: ModelMetrics,
         workers: int = 1,
         cache_bytes: int = 0,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self.manifest = manifest
         self.vocabulary = vocabulary
         self.metrics = metrics
         self.scheduler = Scheduler(limits, workers)
         special_ids = manifest.vocabulary.bos_id, manifest.vocabulary.eos_id
-        self.workers = [
-            Worker(f"{manifest.name}-{i}", i, model, self.scheduler, special_ids, metrics)
-            for i in range(workers)
-        ]
-        for worker in self.workers:
-            worker.start()
+
+        def hire(number: int, ended: Ended) -> Worker:
+            name = f"{manifest.name}-{number}"
+            return Worker(name, number, model, self.scheduler, special_ids, metrics, ended)
+
+        self.supervisor = Supervisor(manifest.name, hire, workers, self.scheduler, metrics, backoff)
+        self.supervisor.start()
         metrics.watch_queue(lambda: self.scheduler.waiting)
         self._submit = self.scheduler.submit
         if cache_bytes:
@@ -68,7 +74,11 @@ class Engine:
         model = open_model(bundle, threads)
         named = metrics.for_model(bundle.manifest.name)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
-        engine.warm_up()
+        try:
+            engine.warm_up()
+        except EngineFailed as error:
+            engine.close()
+            raise BundleError(str(path), ["its first sentence cannot be decoded"]) from error
         return engine
 
     def warm_up(self) -> None:
@@ -79,20 +89,20 @@ class Engine:
             for ticket in self.scheduler.submit([SearchInput(source, options)]):
                 ticket.future.result()
 
-    def submit(self, inputs: Sequence[SearchInput]) -> list[Ticket]:
-        """A ticket for each sentence, in their order. What is not in the cache is queued.
+    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
+        """A ticket for each sentence, in their order. What is not in the cache is queued; `bulk`
+        yields to others.
 
         For that it raises Overloaded, or EngineFailed once the engine has stopped.
         """
-        return self._submit(inputs)
+        return self._submit(inputs, bulk)
 
     @property
     def healthy(self) -> bool:
         """Whether it takes work and all workers are alive."""
-        return self.scheduler.open and all(worker.is_alive() for worker in self.workers)
+        return self.scheduler.open and self.scheduler.complete
 
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self.scheduler.close()
-        for worker in self.workers:
-            worker.join()
+        self.supervisor.join()

@@ -1,18 +1,18 @@
 """Shares the sentences of all callers out among the workers. Holds queues, no tensors, no threads.
 
-A worker has sentences running and asks between two steps who may join them. Sentences wait in
-order of arrival. Those that join together are the oldest and those most like it in length among
-the next few, under a budget of padded tokens; the oldest is never passed over, so nobody starves.
+A worker has sentences running and asks between two steps who may join them. Sentences wait in the
+order in which they are due (waiting.py). Those that join together are the first and those most like
+it in length among the next few, under a budget of padded tokens; the first is never passed over, so
+nobody starves.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from service.engine.request import Decoded
 from service.engine.search import SearchInput
+from service.engine.waiting import Ticket, WaitingLine, tickets_of
 from service.errors import EngineFailed, Overloaded
 
 LOOK_AHEAD = 4
@@ -22,25 +22,9 @@ GROUP_SHARE = 4
 room for it costs less than one by one."""
 PATIENCE = 3
 """Steps that a smaller group waits to grow."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ticket:
-    """A sentence on its way. Cancelling the future gives its place to others."""
-
-    input: SearchInput
-    arrived: float
-    future: Future[Decoded] = field(default_factory=Future)
-
-    @property
-    def length(self) -> int:
-        """Source pieces."""
-        return len(self.input.source)
-
-    @property
-    def beam_size(self) -> int:
-        """Rows that the sentence takes."""
-        return self.input.options.beam_size
+WORKERS_LOST = "the decoding workers died and are being replaced"
+BULK_SHARE = 0.5
+"""Part of the queue that bulk may fill; the rest is kept for those who wait for their answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +37,8 @@ class SchedulerLimits:
     """Hypotheses that run side by side."""
     waiting_tokens: int = 100_000
     """Source tokens. More and newcomers are turned away; one request alone is always let in."""
+    waiting_sentences: int = 20_000
+    """Likewise; many short sentences take more memory than a few long ones."""
 
     def allow(self, rows: int, longest: int) -> bool:
         """Whether so many rows may run with sources of at most so many pieces."""
@@ -71,29 +57,48 @@ class Scheduler:
         self._limits = limits
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: list[Ticket] = []
+        self._waiting = WaitingLine()
         self._running = [0] * workers  # sentences of each worker when it last asked
         self._held = [0] * workers  # steps that newcomers have waited to be more
+        self._lost: set[int] = set()  # workers that have died and are not replaced yet
         self._closed: str | None = None
         # Source tokens finished and seconds worked, both fading; a first guess, then measured.
         self._done, self._busy = 1000.0, 1.0
 
-    def submit(self, inputs: Sequence[SearchInput]) -> list[Ticket]:
-        """Queues sentences, all or none. Raises Overloaded or, once closed, EngineFailed."""
-        now = self._clock()
-        tickets = [Ticket(each, now) for each in inputs]
-        tokens = sum(ticket.length for ticket in tickets)
+    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
+        """Queues sentences, all or none; `bulk` yields to others, but not for ever.
+
+        Raises Overloaded, or EngineFailed when it is closed or no worker is there.
+        """
+        tickets = tickets_of(inputs, self._clock(), self._speed(), bulk)
         with self._changed:
             if self._closed is not None:
                 raise EngineFailed(self._closed)
-            self._drop_cancelled()
-            waiting = self._count_tokens()
-            if waiting and waiting + tokens > self._limits.waiting_tokens:
-                speed = self._done / max(self._busy, 1e-3) * len(self._running)
-                raise Overloaded(max(1.0, waiting / speed))
-            self._waiting.extend(tickets)
+            if len(self._lost) == len(self._running):
+                raise EngineFailed(WORKERS_LOST)
+            if self._too_many(tickets, BULK_SHARE if bulk else 1.0):
+                raise Overloaded(max(1.0, self._waiting.tokens / self._speed()))
+            self._waiting.add(tickets)
             self._changed.notify_all()
         return tickets
+
+    def _too_many(self, tickets: Sequence[Ticket], share: float) -> bool:
+        tokens = sum(ticket.length for ticket in tickets)
+        for look_closer in (True, False):
+            waiting, limits = self._waiting, self._limits
+            full = (
+                waiting.tokens + tokens > share * limits.waiting_tokens
+                or len(waiting) + len(tickets) > share * limits.waiting_sentences
+            )
+            if not (full and waiting):
+                return False
+            if look_closer:
+                waiting.purge()  # there may be room of those that have left
+        return True
+
+    def _speed(self) -> float:
+        """Source tokens a second, of all workers together."""
+        return max(1.0, self._done / max(self._busy, 1e-3) * len(self._running))
 
     def take(
         self, worker: int, running: Sequence[Ticket], joinable: bool = True
@@ -107,7 +112,7 @@ class Scheduler:
             while True:
                 self._running[worker] = len(running)
                 if not running:
-                    self._drop_cancelled()
+                    self._waiting.purge()
                 chosen = self._choose(worker, running) if joinable or not running else []
                 self._running[worker] += len(chosen)
                 if chosen or running:
@@ -117,20 +122,17 @@ class Scheduler:
                 self._changed.wait()
 
     def _choose(self, worker: int, running: Sequence[Ticket]) -> list[Ticket]:
-        """Takes the oldest that waits and those like it, as many as fit into the budget."""
+        """Takes the first that waits and those like it, as many as fit into the budget."""
         share = self._share(worker)
         rows = before = sum(ticket.beam_size for ticket in running)
         if share <= 0 or (running and before >= self._limits.batch_rows):
             return []
-        # Asked at every step, so that only those at the head of a long queue are looked at.
-        count = LOOK_AHEAD * self._limits.batch_rows
-        ahead = [t for t in self._waiting[:count] if not t.future.cancelled()]
-        self._waiting[:count] = ahead
+        ahead = self._waiting.ahead(LOOK_AHEAD * self._limits.batch_rows)
         if not ahead:
             return []
-        oldest = ahead[0]
-        window = [t for t in ahead if t.beam_size == oldest.beam_size]
-        window.sort(key=lambda t: abs(t.length - oldest.length))  # stable: then by arrival
+        first = ahead[0]
+        window = [t for t in ahead if t.beam_size == first.beam_size]
+        window.sort(key=lambda t: abs(t.length - first.length))  # stable: then by what is due
         longest = max((ticket.length for ticket in running), default=0)
         chosen: list[Ticket] = []
         for ticket in window[:share]:
@@ -140,13 +142,13 @@ class Scheduler:
             if not alone and not self._limits.allow(rows, longest):
                 break
             chosen.append(ticket)
-        few = len(chosen) * oldest.beam_size < before // GROUP_SHARE
+        few = len(chosen) * first.beam_size < before // GROUP_SHARE
         if chosen and few and self._held[worker] < PATIENCE:
             self._held[worker] += 1
             return []
         self._held[worker] = 0
-        taken = set(chosen)
-        self._waiting[: len(ahead)] = [t for t in ahead if t not in taken]
+        if chosen:
+            self._waiting.take(ahead, chosen)
         return chosen
 
     def _share(self, worker: int) -> int:
@@ -154,7 +156,8 @@ class Scheduler:
         if not self._waiting:
             return 0
         total = len(self._waiting) + sum(self._running)
-        return -(-total // len(self._running)) - self._running[worker]
+        workers = max(1, len(self._running) - len(self._lost))
+        return -(-total // workers) - self._running[worker]
 
     def report_speed(self, tokens: int, seconds: float) -> None:
         """What a worker has just managed; callers that are turned away are told from it."""
@@ -168,14 +171,22 @@ class Scheduler:
             self._closed = self._closed or reason
             self._changed.notify_all()
 
-    def fail(self, reason: str) -> None:
-        """Closes, and fails whatever waits."""
-        self.close(reason)
+    def lose(self, worker: int) -> None:
+        """A worker has died. Others take its part; if none is left, whatever waits fails."""
         with self._changed:
-            waiting, self._waiting = self._waiting, []
+            self._lost.add(worker)
+            self._running[worker] = 0
+            alone = len(self._lost) == len(self._running)
+            waiting = self._waiting.clear() if alone else []
+            self._changed.notify_all()
         for ticket in waiting:
             if ticket.future.set_running_or_notify_cancel():
-                ticket.future.set_exception(EngineFailed(reason))
+                ticket.future.set_exception(EngineFailed(WORKERS_LOST))
+
+    def replace(self, worker: int) -> None:
+        """Another one is about to ask in its place."""
+        with self._changed:
+            self._lost.discard(worker)
 
     @property
     def open(self) -> bool:
@@ -186,11 +197,10 @@ class Scheduler:
     def waiting(self) -> tuple[int, int]:
         """Sentences and source tokens in the queue."""
         with self._changed:
-            self._drop_cancelled()
-            return len(self._waiting), self._count_tokens()
+            self._waiting.purge()
+            return len(self._waiting), self._waiting.tokens
 
-    def _drop_cancelled(self) -> None:
-        self._waiting = [t for t in self._waiting if not t.future.cancelled()]
-
-    def _count_tokens(self) -> int:
-        return sum(ticket.length for ticket in self._waiting)
+    @property
+    def complete(self) -> bool:
+        """Whether all workers are there."""
+        return not self._lost

@@ -3,7 +3,9 @@
 Shape letters: V vocabulary, D directions.
 """
 
+import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from service.engine.model import Ids
 from service.engine.row_buffer import Array
 
 ARRAYS = ("tags", "offsets", "pieces")
+MAX_BYTES = 1 << 29
+"""Of all arrays, unfolded. A table for 64,000 pieces and 100 likely ones for each takes a tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +52,32 @@ class ShortlistTable:
 def load_table(path: Path, vocabulary_size: int, eos_id: int) -> ShortlistTable:
     """Reads a table. Raises ValueError with its faults, a line each."""
     try:
+        _check_size(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"is no file of arrays: {error}") from error
     faults = [*_table_faults(arrays, vocabulary_size, eos_id)]
     if faults:
         raise ValueError("\n".join(faults))
     return ShortlistTable(*(arrays[name].astype(np.int64) for name in ARRAYS))
+
+
+def _check_size(path: Path) -> None:
+    """Raises ValueError where little says that it is much: a small file can unfold without end,
+    and an array can claim more numbers than the file has."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"unfolds to more than {MAX_BYTES} bytes")
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0
+                if version != (1, 0):
+                    read = np.lib.format.read_array_header_2_0
+                shape, _, kind = read(file)
+            if math.prod(shape) * kind.itemsize > member.file_size:
+                raise ValueError(f"{member.filename} claims more numbers than it has")
 
 
 def _table_faults(arrays: Mapping[str, Array], size: int, eos_id: int) -> Iterator[str]:

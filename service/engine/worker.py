@@ -3,15 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
 from typing import Any
 
 from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
-from service.engine.scheduler import Scheduler, Ticket
+from service.engine.scheduler import Scheduler
 from service.engine.search import Search
 from service.engine.strategies import open_search
+from service.engine.waiting import Ticket
 from service.errors import EngineFailed
 from service.metrics import ModelMetrics
 
@@ -19,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 
 class Worker(threading.Thread):
-    """Lives until its scheduler is closed and empty. Whatever happens, no waiter is forgotten:
-    a step that fails fails its sentences, a worker that dies fails all that wait.
+    """Lives until its scheduler is closed and empty. A step that fails fails its sentences; what a
+    worker ran that died is failed by whoever learns from `ended` that it has.
     """
 
     def __init__(
@@ -31,8 +32,12 @@ class Worker(threading.Thread):
         scheduler: Scheduler,
         special_ids: tuple[int, int],
         metrics: ModelMetrics,
+        ended: Callable[[int], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self.done = False
+        """Whether it ended because nothing is left to do."""
+        self._ended = ended
         self._number = number
         self._model = model
         self._scheduler = scheduler
@@ -50,10 +55,15 @@ class Worker(threading.Thread):
                     self._join(newcomers)
                 tokens = sum(self._step(beam_size) for beam_size in list(self._searches))
                 self._scheduler.report_speed(tokens, time.monotonic() - started)
-        except BaseException as error:
-            self._fail(list(self._joined), error)
+            self.done = True
+        except BaseException:
             logger.exception("worker %s died", self.name)
-            self._scheduler.fail("a decoding worker died")
+        finally:
+            self._ended(self._number)
+
+    def abandon(self) -> None:
+        """Fails what it was running; only when it has ended."""
+        self._fail(list(self._joined), None)
 
     def _take(self) -> list[Ticket] | None:
         return self._scheduler.take(self._number, list(self._joined), self._model.joinable)
@@ -118,7 +128,7 @@ class Worker(threading.Thread):
         except InvalidStateError:
             self._metrics.cancelled()  # the caller left while the last step ran
 
-    def _fail(self, tickets: Sequence[Ticket], error: BaseException) -> None:
+    def _fail(self, tickets: Sequence[Ticket], error: BaseException | None) -> None:
         """The model's own words go to the log; callers learn only that decoding failed."""
         logger.error("%d sentences failed", len(tickets), exc_info=error)
         for ticket in tickets:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sentencex import get_sentence_boundaries
 
@@ -50,6 +51,17 @@ _CONTINUES = re.compile(
 _FLAG_HALVES = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
 
 
+class Splitting(StrEnum):
+    """Where a text is cut."""
+
+    OFF = "off"
+    """Nowhere, unless it is too long: the text is one sentence."""
+    SENTENCES = "sentences"
+    """At the ends of sentences and at line breaks."""
+    NO_NEWLINES = "nonewlines"
+    """At the ends of sentences; a line break is white space."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """The sentences of a text, and the gaps before, between and after them.
@@ -80,16 +92,21 @@ class Segmentation:
         return self.gaps[0] + "".join(translation + gap for translation, gap in pairs)
 
 
-def segment(text: str, language: str, max_characters: int = 600) -> Segmentation:
+def segment(
+    text: str,
+    language: str,
+    max_characters: int = 600,
+    splitting: Splitting = Splitting.SENTENCES,
+) -> Segmentation:
     """Cut a text in the language "en" or "ko" into sentences of at most max_characters.
 
-    A line break ends a sentence. Whatever has no letter in it goes into the gaps.
+    Whatever has no letter in it goes into the gaps.
     Raises ValueError if max_characters is below 1.
     """
     if max_characters < 1:
         raise ValueError(f"max_characters must be at least 1, not {max_characters}")
     sentences, gaps, done = [], [], 0
-    for start, end in _pieces(text, language, max_characters):
+    for start, end in _pieces(text, language, max_characters, splitting):
         if any(map(str.isalpha, text[start:end])):
             gaps.append(text[done:start])
             sentences.append(text[start:end])
@@ -98,19 +115,23 @@ def segment(text: str, language: str, max_characters: int = 600) -> Segmentation
 
 
 def segment_to_fit(
-    text: str, language: str, fits: Callable[[str], bool], max_characters: int = 600
+    text: str,
+    language: str,
+    fits: Callable[[str], bool],
+    splitting: Splitting = Splitting.SENTENCES,
+    max_characters: int = 600,
 ) -> Segmentation:
     """As `segment`; a sentence that does not fit is cut again, at half its length, until it does.
 
     A single character is taken as it is.
     """
-    whole = segment(text, language, max_characters)
+    whole = segment(text, language, max_characters, splitting)
     sentences: list[str] = []
     gaps = [whole.gaps[0]]
     for sentence, gap in zip(whole.sentences, whole.gaps[1:], strict=True):
         parts = Segmentation((sentence,), ("", ""))
         if len(sentence) > 1 and not fits(sentence):
-            parts = segment_to_fit(sentence, language, fits, len(sentence) // 2)
+            parts = segment_to_fit(sentence, language, fits, splitting, len(sentence) // 2)
         sentences += parts.sentences
         gaps[-1] += parts.gaps[0]
         gaps += parts.gaps[1:]
@@ -118,10 +139,12 @@ def segment_to_fit(
     return Segmentation(tuple(sentences), tuple(gaps))
 
 
-def _pieces(text: str, language: str, limit: int) -> Iterator[tuple[int, int]]:
+def _pieces(
+    text: str, language: str, limit: int, splitting: Splitting
+) -> Iterator[tuple[int, int]]:
     """Yield where each sentence, or each part of a long one, starts and ends."""
     start = 0
-    for stop in _ends(text, language):
+    for stop in _ends(text, language, splitting):
         start, end = _trimmed(text, start, stop)
         while end - start > limit:
             cut = _cut(text, start, limit)
@@ -133,11 +156,15 @@ def _pieces(text: str, language: str, limit: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _ends(text: str, language: str) -> Iterator[int]:
+def _ends(text: str, language: str, splitting: Splitting) -> Iterator[int]:
     """Yield the index after each sentence."""
     offset = 0
+    if splitting is Splitting.OFF:
+        yield len(text)
+        return
     # Line by line, for sentencex lets a quote or a sentence run on over a line break.
-    for line in text.splitlines(keepends=True):
+    lines = text.splitlines(keepends=True) if splitting is Splitting.SENTENCES else [text]
+    for line in lines:
         safe = _HARMFUL.sub(" ", line)
         unbroken = {
             index

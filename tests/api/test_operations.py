@@ -8,6 +8,7 @@ import pytest
 
 from service.app import Loaded, create_app, load_engines
 from service.engine.engine import Engine
+from service.errors import BundleError
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
@@ -90,11 +91,26 @@ def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
     started = [make_engine(), make_engine()]
     left = iter(started)
     monkeypatch.setattr(Engine, "load", lambda *_: next(left))
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    loaded = load_engines(Settings(models=tmp_path, trial=False), Metrics())
     assert loaded.engines == (started[0],)
     assert str(tmp_path / "b") in loaded.faults[0]
     assert [engine.healthy for engine in started] == [True, False]
     started[0].close()
+
+
+def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
+    """Fails when a bundle is opened here that has not been opened elsewhere before."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/manifest.json").touch()
+
+    def refuse(path):
+        raise BundleError(str(path), ["it crashes"])
+
+    monkeypatch.setattr("service.app.try_out", refuse)
+    monkeypatch.setattr(Engine, "load", lambda *_: pytest.fail("it was opened"))
+    loaded = load_engines(Settings(models=tmp_path), Metrics())
+    assert loaded.engines == ()
+    assert "it crashes" in loaded.faults[0]
 
 
 @pytest.mark.parametrize("size", [0, 1000])
@@ -108,7 +124,9 @@ def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, s
 
     monkeypatch.setattr(Engine, "load", load)
     metrics = Metrics()
-    (engine,) = load_engines(Settings(models=tmp_path, sentence_cache_bytes=size), metrics).engines
+    (engine,) = load_engines(
+        Settings(models=tmp_path, sentence_cache_bytes=size, trial=False), metrics
+    ).engines
     engine.close()
     held = metrics.registry.get_sample_value("seq2serve_sentence_cache_bytes", {"model": "fake"})
     assert held == (0 if size else None)
@@ -253,3 +271,68 @@ def test_a_client_that_leaves_frees_its_place():
         assert steps == 1
         beam_size = engine.manifest.decoding.beam_size
         assert set(model.rows[1:]) == {beam_size}
+
+
+def test_what_is_too_late_is_dropped():
+    """Fails without a deadline, or when the work goes on after it: the caller has a 504 in time,
+    and the rows are out of the batch after the step that was running."""
+    model = GatedModel()
+    engine = make_engine(model)
+    with serve(app_over(engine)) as url:
+        headers = {"X-Request-Timeout": "0.2"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        assert answer.status_code == 504
+        assert answer.json()["error"]["code"] == "deadline_exceeded"
+        steps = len(model.rows)
+        model.opened.set()
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
+        assert answer.json()["translations"][0]["text"] == "hello"
+        assert set(model.rows[steps:]) == {engine.manifest.decoding.beam_size}
+
+
+def test_nobody_gets_more_time_than_the_setting_gives():
+    """Fails when the header alone decides."""
+    model = GatedModel()
+    with serve(app_over(make_engine(model), max_seconds=0.2)) as url:
+        headers = {"X-Request-Timeout": "3600"}
+        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        model.opened.set()
+        assert answer.status_code == 504
+
+
+def test_sentences_of_a_request_are_counted():
+    """Fails when only characters are: the shortest sentences are many."""
+    with serve(app_over(make_engine(), max_sentences=3)) as url:
+        for count, status in ((3, 200), (4, 422)):
+            body = BODY | {"text": "Good day. " * count}
+            answer = httpx.post(f"{url}/v1/translate", json=body)
+            assert answer.status_code == status
+    assert "4 sentences in one request; at most 3" in answer.text
+
+
+async def test_bulk_reaches_the_queue(client, monkeypatch):
+    """Fails when the header is lost on the way."""
+    seen = []
+    submit = Engine.submit
+
+    def noting(self, inputs, bulk=False):
+        seen.append(bulk)
+        return submit(self, inputs, bulk)
+
+    monkeypatch.setattr(Engine, "submit", noting)
+    for headers in ({}, {"X-Priority": "bulk"}, {"X-Priority": "Interactive"}):
+        answer = await client.post("/v1/translate", json=BODY, headers=headers)
+        assert answer.status_code == 200
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Priority": "urgent"}]
+    + [{"X-Request-Timeout": value} for value in ("0", "-1", "nan", "inf", "soon", "")],
+)
+async def test_headers_that_make_no_sense_are_refused(client, headers):
+    """And named."""
+    answer = await client.post("/v1/translate", json=BODY, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"][0]["field"] in headers

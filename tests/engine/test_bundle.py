@@ -182,7 +182,7 @@ def test_a_directory_without_a_manifest_is_refused(tmp_path):
 
 def test_a_graph_that_cannot_be_read_is_a_fault_of_the_bundle(path):
     """Checksums can be right and the file still be no ONNX graph."""
-    with pytest.raises(BundleError, match=r"encoder\.onnx cannot be loaded"):
+    with pytest.raises(BundleError, match=r"encoder\.onnx is no ONNX graph"):
         OnnxModel(load_bundle(path))
 
 

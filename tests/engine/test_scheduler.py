@@ -2,15 +2,17 @@
 
 import threading
 from concurrent.futures import Future
+from functools import partial
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.request import DecodingOptions
-from service.engine.scheduler import PATIENCE, Decoded, Scheduler, SchedulerLimits
+from service.engine.request import Decoded, DecodingOptions
+from service.engine.scheduler import PATIENCE, Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
+from service.engine.waiting import BULK_SECONDS
 from service.errors import EngineFailed, Overloaded
 
 
@@ -47,6 +49,7 @@ def test_every_sentence_runs_once_within_budget(shapes, workers, batch_rows, see
         if coming and random.random() < 0.5:
             count = random.randint(1, 5)
             waiting += scheduler.submit([sentence(*shape) for shape in coming[:count]])
+            waiting.sort(key=lambda ticket: ticket.due)
             del coming[:count]
         worker = random.randrange(workers)
         now = running[worker]
@@ -171,17 +174,30 @@ def test_cancelled_sentences_are_dropped():
     assert scheduler.take(0, []) == [second]
 
 
-def test_failing_fails_every_waiter():
-    """Nobody hangs, and nobody is let in any more."""
-    scheduler = Scheduler(SchedulerLimits(), clock=lambda: 0.0)
+def test_without_workers_nobody_waits():
+    """Fails when those in the queue are left to wait for a worker that has died: they learn of it
+    at once, newcomers too, and with its successor all is well."""
+    scheduler = scheduler_of()
     tickets = scheduler.submit([sentence(3), sentence(4)])
-    scheduler.fail("broken")
-    for ticket in tickets:
-        with pytest.raises(EngineFailed, match="broken"):
-            ticket.future.result(0)
-    with pytest.raises(EngineFailed, match="broken"):
-        scheduler.submit([sentence(1)])
-    assert scheduler.take(0, []) is None
+    tickets[0].future.cancel()
+    scheduler.lose(0)
+    assert tickets[0].future.cancelled()
+    for call in (lambda: tickets[1].future.result(0), lambda: scheduler.submit([sentence(1)])):
+        with pytest.raises(EngineFailed, match="are being replaced"):
+            call()
+    assert not scheduler.complete
+    scheduler.replace(0)
+    assert scheduler.complete
+    [ticket] = scheduler.submit([sentence(3)])
+    assert scheduler.take(0, []) == [ticket]
+
+
+def test_other_workers_take_the_part_of_a_dead_one():
+    """Fails when a dead worker's share is kept for it."""
+    scheduler = Scheduler(SchedulerLimits(), workers=2)
+    tickets = scheduler.submit([sentence(5)] * 8)
+    scheduler.lose(1)
+    assert set(scheduler.take(0, [])) == set(tickets)
 
 
 def test_equal_sentences_leave_in_order_of_arrival():
@@ -208,7 +224,7 @@ def test_callers_share_a_batch():
     assert lengths_of_batches(scheduler) == [[4] * 6]
 
 
-def test_the_oldest_is_taken_however_unlike_the_others_it_is():
+def test_the_first_is_taken_however_unlike_the_others_it_is():
     """Nobody is passed over for ever."""
     scheduler = scheduler_of(batch_rows=2)
     scheduler.submit([sentence(90)])
@@ -281,16 +297,6 @@ def test_a_closed_scheduler_takes_nothing():
         scheduler.submit([sentence(1)])
 
 
-def test_failing_leaves_cancelled_sentences_cancelled():
-    """And still reaches all the others."""
-    scheduler = scheduler_of()
-    first, second = scheduler.submit([sentence(3), sentence(3)])
-    first.future.cancel()
-    scheduler.fail("broken")
-    assert first.future.cancelled()
-    assert isinstance(second.future.exception(0), EngineFailed)
-
-
 def asking_worker(scheduler):
     """Asks for a batch in another thread; the answer comes in the future."""
     answer = Future()
@@ -308,12 +314,11 @@ def test_a_waiting_worker_is_woken_by_work():
     assert answer.result(10) == [ticket]
 
 
-@pytest.mark.parametrize("end", ["close", "fail"])
-def test_all_waiting_workers_are_sent_home(end):
-    """Both ends wake every worker."""
+def test_all_waiting_workers_are_sent_home():
+    """Closing wakes every worker."""
     scheduler = scheduler_of()
     answers = [asking_worker(scheduler) for _ in range(3)]
-    getattr(scheduler, end)("over")
+    scheduler.close("over")
     assert [answer.result(10) for answer in answers] == [None] * 3
 
 
@@ -342,3 +347,69 @@ def test_many_threads_share_one_queue():
         thread.join(10)
     assert sorted(served) == sorted(map(id, submitted))
     assert all(ticket.future.done() for ticket in submitted)
+
+
+def test_the_count_of_sentences_is_bounded_too():
+    """Fails when only their tokens are: a million short sentences fill the memory."""
+    scheduler = scheduler_of(waiting_sentences=3)
+    scheduler.submit([sentence(1)] * 2)
+    with pytest.raises(Overloaded):
+        scheduler.submit([sentence(1)] * 2)
+    scheduler.submit([sentence(1)])
+
+
+def served_first(scheduler):
+    """Lengths, in the order in which one worker that runs one sentence at a time takes them."""
+    return [length for [length] in lengths_of_batches(scheduler)]
+
+
+def test_a_short_request_does_not_wait_for_the_rest_of_a_long_one():
+    """Fails when sentences are served in order of arrival: each of the long request is due when
+    those before it would be done."""
+    now = [0.0]
+    scheduler = Scheduler(SchedulerLimits(batch_rows=1), clock=lambda: now[0])
+    scheduler.submit([sentence(100)] * 5)  # at 1,000 pieces a second: due every 0.1 s
+    now[0] = 0.25
+    scheduler.submit([sentence(7)])
+    assert served_first(scheduler) == [100, 100, 100, 7, 100, 100]
+
+
+def test_time_brings_bulk_to_the_front():
+    """Fails when bulk comes last whatever its age: it yields to what comes within half a minute,
+    and nobody passes it later."""
+    now = [0.0]
+    scheduler = Scheduler(SchedulerLimits(batch_rows=1), clock=lambda: now[0])
+    scheduler.submit([sentence(9)], bulk=True)
+    for now[0] in (1.0, BULK_SECONDS - 1, BULK_SECONDS + 1):
+        scheduler.submit([sentence(5)])
+    assert served_first(scheduler) == [5, 5, 9, 5]
+
+
+def test_bulk_leaves_room_in_the_queue():
+    """Fails when a queue full of bulk turns people away."""
+    scheduler = scheduler_of(waiting_tokens=100)
+    scheduler.submit([sentence(50)], bulk=True)
+    with pytest.raises(Overloaded):
+        scheduler.submit([sentence(1)], bulk=True)
+    scheduler.submit([sentence(50)])
+
+
+def test_a_rejection_costs_no_walk_along_the_queue():
+    """Fails when those that have left are looked for at every rejection, although nobody left:
+    when the queue is full, rejections are many, and workers wait for the same lock."""
+    scheduler = scheduler_of(waiting_tokens=100)
+    tickets = scheduler.submit([sentence(1)] * 100)
+    asked = [0]
+
+    def cancelled(future):
+        asked[0] += 1
+        return Future.cancelled(future)
+
+    for ticket in tickets:
+        ticket.future.cancelled = partial(cancelled, ticket.future)
+    for _ in range(10):
+        with pytest.raises(Overloaded):
+            scheduler.submit([sentence(1)])
+    assert asked == [0]
+    tickets[0].future.cancel()
+    scheduler.submit([sentence(1)])

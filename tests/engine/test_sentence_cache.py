@@ -20,9 +20,9 @@ from service.engine.request import (
     Sampling,
     TargetPrefix,
 )
-from service.engine.scheduler import Ticket
 from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache, size_of
+from service.engine.waiting import Ticket
 from service.errors import EngineFailed, Overloaded
 from service.metrics import CACHE_RESULTS, Metrics
 from tests.fakes import EchoModel, Gate, make_engine, wait_until
@@ -52,8 +52,9 @@ class Queue:
     def __init__(self):
         self.tickets, self.full, self.now = [], False, 0.0
 
-    def submit(self, inputs):
+    def submit(self, inputs, bulk):
         """Takes all or none."""
+        self.bulk = bulk
         if self.full:
             raise Overloaded(1.0)
         tickets = [Ticket(each, self.now) for each in inputs]
@@ -385,7 +386,7 @@ def test_who_is_turned_away_leaves_no_trace(desk):
 def test_an_answer_may_be_there_before_the_ticket():
     """A worker can be that fast."""
 
-    def submit(inputs):
+    def submit(inputs, _bulk):
         tickets = [Ticket(each, 0.0) for each in inputs]
         for ticket in tickets:
             ticket.future.set_result(echo(ticket.input))

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from service.engine.engine import Engine
 from service.engine.request import DecodingOptions
-from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
+from service.engine.supervisor import Backoff
 from service.errors import EngineFailed
 from service.metrics import Metrics
-from tests.fakes import EchoModel, FakeVocabulary, Gate, make_engine, make_manifest, wait_until
+from tests.fakes import EchoModel, Gate, make_engine, wait_until
 
 SENTENCE = SearchInput((4, 20, 21, 22, 3), DecodingOptions())
 LONG = SearchInput((4, *[20] * 9, 3), DecodingOptions())
@@ -44,15 +43,19 @@ def test_a_failing_model_fails_its_batch_and_goes_on():
     engine.close()
 
 
-def test_a_dying_worker_fails_all_that_wait():
-    """The engine says that it is not healthy, and takes no more."""
-    gate = Gate()
+def test_a_dying_worker_fails_all_that_wait_and_is_replaced():
+    """Fails when nobody notices the death: whoever waits learns of it at once, the engine is not
+    healthy until a successor is there, and then it takes work again."""
+    gate, died = Gate(), []
 
-    def die(number):
+    def die_once(number):
         gate(number)
-        raise KeyboardInterrupt
+        if not died:
+            died.append(number)
+            raise KeyboardInterrupt
 
-    engine = make_engine(EchoModel(before_step=die))
+    metrics = Metrics()
+    engine = make_engine(EchoModel(before_step=die_once), metrics=metrics)
     running = engine.submit([SENTENCE])
     assert gate.reached.wait(10)
     waiting = engine.submit([SENTENCE] * 3)
@@ -60,9 +63,34 @@ def test_a_dying_worker_fails_all_that_wait():
     for ticket in [*running, *waiting]:
         with pytest.raises(EngineFailed):
             ticket.future.result(10)
-    wait_until(lambda: not engine.healthy)
+    wait_until(lambda: engine.healthy)
+    (ticket,) = engine.submit([SENTENCE])
+    assert ticket.future.result(10).hypotheses
+    engine.close()
+    labels = {"model": "fake"}
+    assert metrics.registry.get_sample_value("seq2serve_worker_deaths_total", labels) == 1
+
+
+def test_an_engine_without_workers_is_not_healthy():
+    """Fails when readiness does not tell that the only worker is dead."""
+
+    def die(_):
+        raise SystemExit
+
+    engine = make_engine(EchoModel(before_step=die), backoff=Backoff(first=3600))
+    (ticket,) = engine.submit([SENTENCE])
     with pytest.raises(EngineFailed):
+        ticket.future.result(10)
+    wait_until(lambda: not engine.healthy)
+    with pytest.raises(EngineFailed, match="are being replaced"):
         engine.submit([SENTENCE])
+    engine.close()
+
+
+def test_pauses_grow_with_every_death_in_a_row():
+    """Fails when a model that kills its workers keeps the machine busy with dying."""
+    backoff = Backoff(first=0.5, longest=30.0)
+    assert [backoff.pause(deaths) for deaths in (1, 2, 3, 8, 10_000)] == [0.5, 1, 2, 30, 30]
 
 
 def test_a_cancelled_sentence_frees_its_row():
@@ -115,8 +143,8 @@ def test_a_batch_that_fails_halfway_keeps_what_was_answered():
     engine.close()
 
 
-def test_one_dead_worker_of_two_makes_the_engine_unhealthy():
-    """The other ends too: nobody waits for an engine that is half dead."""
+def test_the_other_worker_goes_on():
+    """Fails when one death ends the engine: half of it answers, and says that it is half."""
     died: list[int] = []
 
     def die_once(number):
@@ -124,14 +152,13 @@ def test_one_dead_worker_of_two_makes_the_engine_unhealthy():
             died.append(number)
             raise SystemExit
 
-    model, metrics = EchoModel(before_step=die_once), Metrics().for_model("fake")
-    limits = SchedulerLimits()
-    engine = Engine(make_manifest(), FakeVocabulary(), model, limits, metrics, workers=2)
-    assert len(engine.workers) == 2
+    engine = make_engine(EchoModel(before_step=die_once), workers=2, backoff=Backoff(first=3600))
     (ticket,) = engine.submit([SENTENCE])
     with pytest.raises(EngineFailed, match="decoding failed"):
         ticket.future.result(10)
-    wait_until(lambda: not any(worker.is_alive() for worker in engine.workers))
+    wait_until(lambda: not engine.healthy)
+    tickets = engine.submit([SENTENCE] * 4)
+    assert all(ticket.future.result(10).hypotheses for ticket in tickets)
     assert not engine.healthy
     engine.close()
 

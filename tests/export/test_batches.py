@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model_export.batches import EncodedExample, dev_batches, make_batch, plan_batches
 from model_export.corpus import Mixture
 from model_export.dataset import Position, TrainingStream, both_ways, encode_examples
-from model_export.recipe import CorpusFile, TrainingRecipe
+from model_export.recipe import AugmentationRecipe, CorpusFile, TrainingRecipe
 from tests.fakes import FakeVocabulary
 
 PAD = 0
@@ -80,7 +80,8 @@ def stream(tmp_path):
     (tmp_path / "pairs.tsv").write_text("".join(lines), "utf-8")
     mixture = Mixture(tmp_path, [CorpusFile("pairs.tsv", weight=1.5)], ("en", "ko"))
     recipe = TrainingRecipe(updates=1, tokens_per_batch=200, max_length=60)
-    return TrainingStream(mixture, FakeVocabulary(), recipe)
+    augmentation = AugmentationRecipe(no_final_mark=0.1, run_together=0.1, concatenate=0.2)
+    return TrainingStream(mixture, FakeVocabulary(), recipe, augmentation)
 
 
 def test_the_stream_goes_on_from_any_position(stream):

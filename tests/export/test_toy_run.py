@@ -91,7 +91,9 @@ async def test_the_served_toy_translates_what_it_never_saw(
 ):
     """At least nine in ten held-out texts come back reversed."""
     texts = trained.toy.held_out
-    request = TranslationRequest(texts, direction, decoding=DecodingChoice(strategy))
+    request = TranslationRequest(
+        texts, direction.source, direction.target, decoding=DecodingChoice(strategy)
+    )
     result = await translator.translate(request)
     found = [translation.hypotheses[0].text for translation in result.translations]
     right = sum(a == reverse(b) for a, b in zip(found, texts, strict=True))
