@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from model_export.importers.imported import Imported
 from model_export.importers.originals import Original, Said
 from model_export.parity import ParityError
 from service.engine.bundle import Bundle
+from service.engine.model import StepModel
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions, FinishReason, Hypothesis
 from service.engine.search import SearchInput
@@ -41,12 +43,12 @@ def original_agreement(
     longest: int,
 ) -> Agreement:
     """Compares on (text, target language) pairs. Raises ParityError where they differ."""
-    vocabulary = load_vocabulary(bundle)
+    vocabulary, model = load_vocabulary(bundle), open_model(bundle)
     sources = [vocabulary.encode_source(*text) for text in texts]
     rows = [assembled.source.rows[source].tolist() for source in sources]
     equal, worst, faults = 0, 0.0, []
     for beam_size in BEAM_SIZES:
-        ours = decode(bundle, sources, beam_size, longest)
+        ours = decode(bundle, model, sources, beam_size, longest)
         theirs: list[list[Said]] = []
         for start in range(0, len(rows), TOGETHER):
             theirs += original.decode(rows[start : start + TOGETHER], beam_size, longest)
@@ -65,13 +67,17 @@ def original_agreement(
 
 
 def decode(
-    bundle: Bundle, sources: Sequence[Sequence[int]], beam_size: int, longest: int
+    bundle: Bundle,
+    model: StepModel[Any],
+    sources: Sequence[Sequence[int]],
+    beam_size: int,
+    longest: int,
 ) -> list[tuple[Hypothesis, ...]]:
     """All hypotheses of each source, ranked by the sum of their log-probabilities."""
     special = bundle.manifest.vocabulary
     options = DecodingOptions(beam_size, beam_size, length_penalty=0.0, max_target_length=longest)
     inputs = [SearchInput(source, options) for source in sources]
-    found = dict(search(open_model(bundle), inputs, special.bos_id, special.eos_id))
+    found = dict(search(model, inputs, special.bos_id, special.eos_id))
     return [found[i] for i in range(len(sources))]
 
 

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from model_export.importers.files import read_object
 from model_export.importers.imported import Asked, Imported, ImportFaults
 from model_export.importers.languages import language_code
 
+FORMAT = "Argos package"
 METADATA, TOKENIZER, BPE = "metadata.json", "sentencepiece.model", "bpe.model"
 MODEL_FILES = (
     "model.bin",
@@ -27,8 +29,8 @@ MODEL_FILES = (
     ),
 )
 MOST_BYTES = 4 << 30
-MOST_RATIO = 1000
-"""A deflated file grows by about this factor at most."""
+MOST_RATIO = 100
+"""Weights hardly grow when they are unpacked; what grows so much is made to fill the disk."""
 CHUNK = 1 << 20
 
 
@@ -61,7 +63,8 @@ def import_argos(package: Path, asked: Asked) -> Iterator[tuple[Imported, Path]]
             raise ImportFaults(package, [*faults, *error.faults]) from error
         if faults:
             raise ImportFaults(package, faults)
-        yield found, folder / "model"
+        origin = replace(found.origin, format=FORMAT, name=package.stem)
+        yield replace(found, origin=origin), folder / "model"
 
 
 def unpack(package: Path, folder: Path) -> None:

@@ -87,7 +87,10 @@ def read_binary(path: Path) -> Binary:
         alias, name = cursor.text(), cursor.text()
         if name not in variables:
             raise BinaryFault(f"{alias} is another name for {name}, which is missing")
-        variables[alias] = variables[name]
+        # An alias stands for the scale of integer weights too.
+        for end in ("", "_scale"):
+            if name + end in variables:
+                variables[alias + end] = variables[name + end]
     if cursor.left:
         raise BinaryFault(f"{cursor.left} bytes are left over")
     return Binary(version, spec, revision, variables)

@@ -6,6 +6,7 @@ A reader returns None when it has noted a fault.
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +64,9 @@ def read_torch(path: Path, faults: list[str]) -> Arrays | None:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickles that PyTorch would not write
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         faults.append(f"{path.name} holds more than weights: its code was not executed")
         return None

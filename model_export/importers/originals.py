@@ -110,7 +110,9 @@ class CTranslate2:
     def __init__(self, imported: Imported, path: Path) -> None:
         import ctranslate2
 
-        self._translator: Any = ctranslate2.Translator(str(path), compute_type="float32")
+        self._translator: Any = ctranslate2.Translator(
+            str(path), compute_type="float32", inter_threads=1, intra_threads=1
+        )
         self._source, self._target = imported.source, imported.target.pieces
         self._adds_eos = "eos" in imported.layout.split()
 

@@ -6,7 +6,7 @@ list lacks is unknown as before. Rows that no piece has are zeros and are never 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ UNKNOWN_PENALTY = 10
 class Table:
     """A rewritten SentencePiece model, and where each of its pieces has its vector."""
 
-    model: bytes
+    model: bytes = field(repr=False)
     rows: NDArray[np.int64]
     """The row of the file's table, or EMPTY."""
     ids: Mapping[str, int]
@@ -87,9 +87,9 @@ def source_table(side: Side, pad: str | None, pad_id: int, tags: Mapping[str, st
         each[place], each[pad_id] = each[pad_id], each[place]
     named = {piece: language_tag(language) for language, piece in tags.items()}
     control = {side.eos, pieces[pad_id], *tags.values()}
-    lowest = min(each.score for each in model.pieces) - UNKNOWN_PENALTY
     foreign = {piece for piece in known if len(piece) == 1 and not piece.isspace()}
-    rewritten = _rewrite(model, side, pieces, control, named, foreign, lowest)
+    # As control symbols they are out of the way: merges would go through unused pieces.
+    rewritten = _rewrite(model, side, pieces, control, named, foreign, Kinds.CONTROL)
     return _finish(rewritten, rows, (pieces[pad_id], pieces[pad_id], side.eos))
 
 
@@ -104,7 +104,8 @@ def target_table(side: Side, pad: str | None, start: str | None) -> Table:
     pad = pad if pad in pieces else empty
     start = start if start is not None else empty
     control = {side.eos, pad, start}
-    rewritten = _rewrite(read_model(side), side, pieces, control, {}, set(), 0.0)
+    # Unused pieces are never cut, but can be said.
+    rewritten = _rewrite(read_model(side), side, pieces, control, {}, set(), Kinds.UNUSED)
     return _finish(rewritten, rows, (pad, start, side.eos))
 
 
@@ -120,24 +121,25 @@ def _rewrite(
     control: set[str],
     named: Mapping[str, str],
     foreign: set[str],
-    lowest: float,
+    strange: int,
 ) -> Any:
-    """The model with these pieces in this order. `foreign` are single characters that it need not
-    know to pass them on."""
+    """The model with these pieces in this order. `strange` is what becomes of pieces that it does
+    not know, except for `foreign` ones, single characters that are passed on."""
     known = {each.piece: each for each in model.pieces}
+    lowest = min((each.score for each in model.pieces), default=0.0) - UNKNOWN_PENALTY
     rewritten = Model()
     rewritten.CopyFrom(model)
     del rewritten.pieces[:]
     for piece in pieces:
         before = known.get(piece)
-        kind = before.type if before is not None and _cut(before) else Kinds.UNUSED
-        score = before.score if before is not None else 0.0
+        kind = before.type if before is not None and _cut(before) else strange
+        score = before.score if before is not None else lowest
         if piece == side.unknown:
             kind = Kinds.UNKNOWN
         elif piece in control or piece.startswith("<row ") or _is_special(piece):
             kind = Kinds.CONTROL
         elif before is None and piece in foreign:
-            kind, score = Kinds.NORMAL, lowest
+            kind = Kinds.NORMAL
         rewritten.pieces.add(piece=named.get(piece, piece), score=score, type=kind)
     rewritten.trainer_spec.unk_piece = side.unknown
     _check_bytes(rewritten)

@@ -36,6 +36,7 @@ from service.engine.bundle import (
     load_bundle,
     write_manifest,
 )
+from service.engine.model_loader import open_model
 from service.engine.vocabulary import load_vocabulary
 
 SOURCE, TARGET = "source.model", "target.model"
@@ -178,9 +179,9 @@ def check_float32(
     some = texts[:REFERENCE_SENTENCES]
     sources = [load_vocabulary(bundle).encode_source(*text) for text in some]
     longest = min(64, bundle.manifest.limits.max_target_length)
-    faults = smoke_faults(decode(bundle, sources, 1, longest))
+    faults = smoke_faults(decode(bundle, open_model(bundle), sources, 1, longest))
     if faults:
-        raise ImportFaults(folder, [f"the smoke test failed: {fault}" for fault in faults])
+        raise ImportFaults(Path(imported.origin.name), [f"the smoke test failed: {fault}" for fault in faults])
     parity = verify_bundle(folder)
     report(
         f"{parity.sentences} sentences under ONNX Runtime as under PyTorch: "

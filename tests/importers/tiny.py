@@ -11,23 +11,25 @@ import torch
 LETTERS = "abcdefghijklmnop"
 
 
-def words(seed: int, count: int) -> list[str]:
+def words(seed: int, count: int, letters: str = LETTERS) -> list[str]:
     """Made-up words."""
     rng = random.Random(seed)
-    return ["".join(rng.choices(LETTERS, k=rng.randint(2, 5))) for _ in range(count)]
+    return ["".join(rng.choices(letters, k=rng.randint(2, 5))) for _ in range(count)]
 
 
-def lines(seed: int, count: int = 300) -> list[str]:
+def lines(seed: int, count: int = 300, letters: str = LETTERS) -> list[str]:
     """Made-up sentences of 40 words."""
     rng = random.Random(seed)
-    known = words(seed, 40)
+    known = words(seed, 40, letters)
     return [" ".join(rng.choices(known, k=rng.randint(2, 9))) for _ in range(count)]
 
 
-def train_pieces(path: Path, seed: int, size: int = 60, **options) -> list[str]:
+def train_pieces(
+    path: Path, seed: int, size: int = 60, letters: str = LETTERS, **options
+) -> list[str]:
     """Writes a SentencePiece model of made-up words -> its ordinary pieces."""
     text = path.with_suffix(".txt")
-    text.write_text("\n".join(lines(seed)), "utf-8")
+    text.write_text("\n".join(lines(seed, letters=letters)), "utf-8")
     sentencepiece.SentencePieceTrainer.train(
         input=str(text),
         model_prefix=str(path.with_suffix("")),
@@ -93,7 +95,10 @@ def make_marian(folder: Path, like: Marian) -> Path:
     else:
         rng.shuffle(source)
         rng.shuffle(target)
-        lists = [["</s>", "<unk>", *like.tags, *source, "<pad>"], ["</s>", "<unk>", *target, "<pad>"]]
+        lists = [
+            ["</s>", "<unk>", *like.tags, *source, "<pad>"],
+            ["</s>", "<unk>", *target, "<pad>"],
+        ]
     for name, pieces in zip(("vocab.json", "target_vocab.json"), lists, strict=True):
         ids = {piece: i for i, piece in enumerate(pieces)}
         (folder / name).write_text(json.dumps(ids), "utf-8")
@@ -272,8 +277,10 @@ def make_marian_npz(folder: Path, seed: int = 0, end: float = 3.0, **options) ->
     sizes = []
     for number, side in enumerate(("source", "target")):
         pieces = ["</s>", "<unk>", *train_pieces(folder / f"{side}.spm", seed + number)]
-        pieces += ['quo"te', "it's", "\\slash", "tab\there"]
-        listing = "".join(f"{json.dumps(piece, ensure_ascii=False)}: {i}\n" for i, piece in enumerate(pieces))
+        pieces += ['quo"te', "it's", "a: b"]
+        listing = "".join(
+            f"{json.dumps(piece, ensure_ascii=False)}: {i}\n" for i, piece in enumerate(pieces)
+        )
         (folder / f"{side}.vocab.yml").write_text(listing, "utf-8")
         sizes.append(len(pieces))
     weights = {}
