@@ -36,7 +36,7 @@ BENCHED  = --weights $(WEIGHTS) --bundle $(BUNDLE) $(if $(QUICK),--quick)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export \
-  quantize verify evaluate compare bench bench-engine bench-serving bench-scaling openapi clean
+  quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ verify: $(VENV)/dev ## Compare WEIGHTS and BUNDLE under ONNX Runtime with PyTorc
 
 evaluate: $(VENV)/dev ## Print BLEU and chrF of BUNDLE on the dev sets
 	$(BIN)/model-export evaluate $(BUNDLE) $(CORPORA)/dev/*.tsv
+
+calibrate: $(VENV)/dev ## Measure on the dev sets how sure translations of BUNDLE are; writes its manifest
+	$(BIN)/model-export calibrate $(BUNDLE) $(CORPORA)/dev/*.tsv
 
 compare: $(VENV)/dev ## Compare the shipped models by source length; writes docs/models.md
 	$(BIN)/model-export compare models/en-ko-rnn-seq2seq models/en-ko-rnn-attention models/en-ko-transformer \

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from benchmarks.machine import peak_mib, resident_mib
 from benchmarks.sentences import mixed_sentences, read_sentences
+from service.decoding import DecodingChoice, longest_sensible
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import DecodingOptions
 from service.engine.scheduler import SchedulerLimits, Ticket
 from service.engine.search import SearchInput
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator, longest_sensible
+from service.pipeline import TranslationRequest, Translator
 from service.settings import available_cores
 
 DIRECTION = Direction("en", "ko")

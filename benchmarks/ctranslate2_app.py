@@ -18,8 +18,8 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from service.decoding import longest_sensible
 from service.engine.vocabulary import Vocabulary
-from service.pipeline import longest_sensible
 from service.settings import available_cores
 
 LARGEST_BATCH = 32

@@ -1,7 +1,7 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate. `compare` sets several bundles side by side, `shortlist`
-lets an int8 bundle score fewer pieces. `import-opus`, `import-ctranslate2` and `import-argos` make
-bundles of other people's models.
+tokenizer, train, export, verify, evaluate, calibrate. `compare` sets several bundles side by side,
+`shortlist` lets an int8 bundle score fewer pieces. `import-opus`, `import-ctranslate2` and
+`import-argos` make bundles of other people's models.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
@@ -144,6 +144,31 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    bundle: BundleFolder,
+    pairs: Annotated[
+        list[Path],
+        typer.Argument(help="Pair files, columns as in the bundle's first direction.", exists=True),
+    ],
+    limit: Annotated[int, typer.Option(min=0, help="Pairs of each file; 0 is all.")] = 400,
+) -> None:
+    """Learn how sure translations are, print how far that holds, and write it into the manifest."""
+    from model_export.calibration import calibrate as learn
+    from model_export.calibration import record_confidence
+
+    specs = []
+    for found in learn(bundle, pairs, limit):
+        spec = found.spec
+        typer.echo(
+            f"{spec.direction}: chrF2 is {spec.threshold:g} or more in {found.good:.1%} of "
+            f"{spec.sentences:,} sentences; expected calibration error {spec.error:.3f}; "
+            f"warnings {found.warnings:.2%}, false alarms {found.false_alarms:.2%}"
+        )
+        specs.append(spec)
+    record_confidence(bundle, specs)
+
+
+@app.command()
 def compare(
     bundles: Annotated[list[Path], typer.Argument(help="Bundle directories.", exists=True)],
     pairs: Annotated[
@@ -229,6 +254,7 @@ def _report_loss(loss: "Loss") -> None:
 
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
+    from model_export.calibration import CalibrationError
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
@@ -242,6 +268,7 @@ def main() -> None:
         app()
     except (
         RecipeError,
+        CalibrationError,
         CorpusError,
         WeightsError,
         ParityError,

@@ -13,11 +13,12 @@ from typing import Literal
 
 from model_export.corpus import read_pairs
 from model_export.evaluation import figures, translate_all
+from service.decoding import DecodingChoice
 from service.engine.bundle import Bundle, Direction, load_bundle
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult, Translator
+from service.pipeline import TranslationRequest, TranslationResult, Translator
 
 BUCKETS = ((1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, None))
 """First and last number of words; the last bucket is open."""
@@ -132,7 +133,7 @@ def measure(
     clock: Clock = time.monotonic,
 ) -> ModelScores:
     """Translates all pairs in all directions. `pairs` have the first direction's columns."""
-    manifest, translator = engine.manifest, CountingTranslator([engine])
+    manifest, translator = engine.manifest, CountingTranslator([engine], second_tries=False)
     scores, seconds = [], 0.0
     for direction in directions:
         order = 0 if direction.source == directions[0].source else 1

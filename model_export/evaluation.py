@@ -1,4 +1,7 @@
-"""BLEU and chrF of a bundle on pair files, through the service's own pipeline."""
+"""BLEU and chrF of a bundle on pair files, through the service's own pipeline.
+
+The model's own first answers are measured, not what a second try makes of the bad ones.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -11,11 +14,12 @@ from sacrebleu.metrics import BLEU, CHRF
 from tqdm import tqdm
 
 from model_export.corpus import read_pairs
+from service.decoding import DecodingChoice
 from service.engine.bundle import Direction, Score
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
 
 TEXTS_PER_REQUEST = 64
 
@@ -111,7 +115,11 @@ def evaluate_bundle(
             pairs = list(read_pairs(path))[: limit or None]
             name = path.name.split(".")[0]
             yield from evaluate(
-                Translator([engine]), name, pairs, (first.source, first.target), choice
+                Translator([engine], second_tries=False),
+                name,
+                pairs,
+                (first.source, first.target),
+                choice,
             )
     finally:
         engine.close()

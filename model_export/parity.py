@@ -6,7 +6,7 @@ bundle; verification records the bundle's own and compares. Both use the service
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def record_trace(
         options = DecodingOptions(beam_size, beam_size, max_target_length=max_target_length)
         inputs = [SearchInput(source, options) for source in sources]
         for index, hypotheses in search(model, inputs, *special_ids):
-            found[index].append(Decoded(beam_size, hypotheses))
+            # A sum is enough to compare, and keeps the file small.
+            sums = tuple(replace(each, token_scores=()) for each in hypotheses)
+            found[index].append(Decoded(beam_size, sums))
     return tuple(
         SentenceTrace(
             tuple(source),

@@ -153,7 +153,7 @@ def quantise_bundle(
             else:
                 shutil.copyfile(bundle.file(file), folder / file)
         files = {file: describe_file(folder / file) for file in manifest.files}
-        changed = replace(manifest, precision="int8", files=files, scores=())
+        changed = replace(manifest, precision="int8", files=files, scores=(), confidence=())
         write_manifest(folder, changed)
         (folder / MODEL_CARD).write_text(model_card(changed), "utf-8")
         record_scores(folder, compare_quality(source, folder, pairs, tolerance, report))

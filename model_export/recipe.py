@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from service.engine.bundle import DecodingDefaults
+
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -137,6 +139,8 @@ class Recipe:
     dev: tuple[CorpusFile, ...] = ()
     tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    decoding: DecodingDefaults = field(default_factory=DecodingDefaults)
+    """What the service does when a request asks for nothing."""
     file: str = ""
     """Name of the file that it was read from."""
 

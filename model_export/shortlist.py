@@ -110,7 +110,7 @@ def add_shortlist(
             onnx.checker.check_model(graph)
             onnx.save(graph, after / file)
         files = kept | {file: describe_file(after / file) for file in sorted(added)}
-        changed = replace(manifest, files=files, shortlist=SPEC, scores=())
+        changed = replace(manifest, files=files, shortlist=SPEC, scores=(), confidence=())
         write_manifest(after, changed)
         (after / MODEL_CARD).write_text(model_card(changed), "utf-8")
         record_scores(after, compare_quality(before, after, pairs, tolerance, report))

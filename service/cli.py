@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, load_engines
+from service.decoding import DecodingChoice
 from service.errors import Seq2ServeError
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -49,6 +50,8 @@ def serve(
     """
     import uvicorn
 
+    from service.server import server_config
+
     settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
@@ -58,13 +61,10 @@ def serve(
     except Seq2ServeError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,
-    )
+    server = uvicorn.Server(server_config(application, settings))
+    server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @app.command()

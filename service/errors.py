@@ -6,7 +6,11 @@ Seq2ServeError
 │   ├── UnknownModel
 │   ├── UnsupportedDirection
 │   ├── LimitExceeded
-│   └── NoAlignment
+│   ├── NoAlignment
+│   ├── UnknownGlossary
+│   ├── UnsupportedDocument
+│   ├── UnreadableDocument
+│   └── UnknownDocument
 ├── AccessError           the caller may not do this (caller: another key)
 │   ├── MissingKey
 │   ├── InvalidKey
@@ -15,6 +19,7 @@ Seq2ServeError
 ├── RateLimited           this caller asks too often (caller: wait)
 ├── QuotaExceeded         this caller has had what it may have (caller: ask the operator)
 ├── DeadlineExceeded      not ready in the time that was allowed (caller)
+├── DocumentNotReady      it is being translated (caller: wait)
 ├── StoreFailed           the disk does not take what must be kept (operator)
 └── EngineFailed          decoding broke or the engine has stopped (operator)
 """
@@ -57,6 +62,34 @@ class LimitExceeded(RequestError):
 
 class NoAlignment(RequestError):
     """The model has no attention that could show what it looked at."""
+
+
+class UnknownGlossary(RequestError):
+    """No such glossary is stored, or it belongs to somebody else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("glossary", message)
+
+
+class UnsupportedDocument(RequestError):
+    """No such kind of file is translated."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("file", message)
+
+
+class UnreadableDocument(RequestError):
+    """The file is not what its name says, or in another encoding than UTF-8."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("file", message)
+
+
+class UnknownDocument(RequestError):
+    """There is no such job: it never was, it is another caller's, or its time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("id", "there is no such document, or not any more")
 
 
 class AccessError(Seq2ServeError):
@@ -106,6 +139,13 @@ class DeadlineExceeded(Seq2ServeError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"not ready within {seconds:g} s")
+
+
+class DocumentNotReady(Seq2ServeError):
+    """The result is asked for before there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("the document is still being translated")
 
 
 class Overloaded(Seq2ServeError):

@@ -3,7 +3,8 @@
 Labels hold only model names, directions, route templates and enumerations, never a caller's text.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -41,6 +42,10 @@ class QueueCollector(Collector):
             sentences.add_metric([model], waiting[0])
             tokens.add_metric([model], waiting[1])
         return sentences, tokens
+
+
+def _count(counts: Callable[[], Mapping[str, int]], state: str) -> float:
+    return counts()[state]
 
 
 class Metrics:
@@ -120,6 +125,18 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self.second_tries = Counter(
+            "seq2serve_second_tries",
+            "Bad sentences that were decoded again, with other options.",
+            ["model", "result"],
+            registry=self.registry,
+        )
+        self.quality_warnings = Counter(
+            "seq2serve_quality_warnings",
+            "Sentences that were answered with a warning.",
+            ["model", "reason"],
+            registry=self.registry,
+        )
         self.cache_requests = Counter(
             "seq2serve_sentence_cache_requests",
             "Sentences looked up in the cache.",
@@ -144,8 +161,24 @@ class Metrics:
             ["model", "version", "precision"],
             registry=self.registry,
         )
+        self.documents = Gauge(
+            "seq2serve_documents",
+            "Documents that are being translated or wait to be fetched.",
+            ["state"],
+            registry=self.registry,
+        )
         self.queues = QueueCollector()
         self.registry.register(self.queues)
+
+    def characters_translated(self) -> int:
+        """Of all models together, since the start."""
+        samples = (s for metric in self.characters.collect() for s in metric.samples)
+        return int(sum(s.value for s in samples if s.name.endswith("_total")))
+
+    def watch_documents(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Reads how many there are in each state whenever metrics are scraped."""
+        for state in counts():
+            self.documents.labels(state).set_function(partial(_count, counts, state))
 
     def for_model(self, name: str) -> "ModelMetrics":
         """The same metrics with the model's label filled in."""
@@ -190,6 +223,15 @@ class ModelMetrics:
     def worker_died(self) -> None:
         """A decoding worker is gone."""
         self._deaths.inc()
+
+    def second_try(self, better: bool) -> None:
+        """A bad sentence was decoded again."""
+        result = "better" if better else "no_better"
+        self._metrics.second_tries.labels(self._name, result).inc()
+
+    def quality_warning(self, reason: str) -> None:
+        """A sentence is answered that cannot be right, for one of a few reasons."""
+        self._metrics.quality_warnings.labels(self._name, reason).inc()
 
     def cancelled(self) -> None:
         """A sentence was decoded for nobody."""

@@ -5,16 +5,18 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from service.assembly import Translation, join_sentences, untranslated
-from service.engine.bundle import Direction, Manifest
+from service.assembly import Translation, join_sentences, untranslated, warn
+from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
+from service.engine.bundle import Direction
 from service.engine.engine import Engine
-from service.engine.request import Decoded, DecodingOptions
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
 from service.preparation import PreparedText, prepare
+from service.review import Review, Reviewed
+from service.scoring import calibration, score_sentences, text_confidence
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
@@ -27,17 +29,6 @@ loop only waits; for shorter ones changing threads would take longer than the wo
 
 
 @dataclass(frozen=True, slots=True)
-class DecodingChoice:
-    """What a caller says about decoding; None leaves it to the model's defaults."""
-
-    strategy: Literal["greedy", "beam"] | None = None
-    beam_size: int | None = None
-    n_best: int | None = None
-    length_penalty: float | None = None
-    max_target_length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TranslationRequest:
     """Texts to translate into one language."""
 
@@ -46,7 +37,7 @@ class TranslationRequest:
     """The language of the texts; None finds out for each."""
     target: str
     model: str | None = None
-    decoding: DecodingChoice = DecodingChoice()
+    decoding: DecodingChoice = MODEL_DEFAULTS
     alignment: bool = False
     """Whether the best hypotheses come with what the model looked at."""
     bulk: bool = False
@@ -55,6 +46,8 @@ class TranslationRequest:
     markup: MarkupOptions = PLAIN_MARKUP
     splitting: Splitting = Splitting.SENTENCES
     glossary: Glossary = NO_TERMS
+    token_scores: bool = False
+    """Whether the best hypotheses come with the scores of their sentences and pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +92,12 @@ class Translator:
         engines: Sequence[Engine],
         identifier: LanguageIdentifier | None = None,
         max_sentences: int = 10_000,
+        second_tries: bool = True,
     ) -> None:
         self.engines = {engine.manifest.name: engine for engine in engines}
         self._identifier = identifier
         self._max_sentences = max_sentences
+        self._second_tries = second_tries
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
@@ -110,7 +105,7 @@ class Translator:
         Cancelling it takes the sentences out of the queue and out of running batches.
         """
         started = time.monotonic()
-        detected = await self._identify(request)
+        detected = await self.identify(request)
         parts = divide(request, detected)
         done = await _all_of([self._translate(part, request) for part in parts])
         found: dict[int, Translation] = {}
@@ -134,7 +129,7 @@ class Translator:
             timings,
         )
 
-    async def _identify(self, request: TranslationRequest) -> tuple[Detection, ...] | None:
+    async def identify(self, request: TranslationRequest) -> tuple[Detection, ...] | None:
         """The likeliest language of each text, unless the caller has said; those are considered
         that are translated into the target, and the target itself."""
         if request.source is not None:
@@ -153,37 +148,42 @@ class Translator:
             lambda: tuple(identifier.identify(text, languages)[0] for text in request.texts),
         )
 
+    def detections(self, text: str) -> list[Detection]:
+        """All source languages, the one that the text is likeliest in first."""
+        served = (d.source for e in self.engines.values() for d in e.manifest.directions)
+        languages = sorted(set(served))
+        if self._identifier is None:
+            return [Detection(language, 0.0) for language in languages]
+        return self._identifier.identify(text, languages)
+
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
         started = time.monotonic()
         engine = self.choose(request.model, part.direction, request.alignment)
-        options = resolve_decoding(request.decoding, engine.manifest)
+        options = resolve_decoding(request.decoding, engine.manifest, engine.vocabulary)
         texts, timings = await _run(
             request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
         )
-        sentences = sum(len(text.sources) for text in texts)
-        if sentences > self._max_sentences:
-            most = self._max_sentences
-            raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
-        tickets = engine.submit(
-            [
-                SearchInput(source, replace(options, max_target_length=length), request.alignment)
-                for text in texts
-                for source in text.sources
-                for length in [min(options.max_target_length, longest_sensible(len(source)))]
-            ],
-            request.bulk,
-        )
-        try:
-            decoded = await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
-        finally:
-            for ticket in tickets:
-                ticket.future.cancel()
+        sentences = [sentence for text in texts for sentence in text.segmentation.sentences]
+        if len(sentences) > self._max_sentences:
+            most, found = self._max_sentences, len(sentences)
+            raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        inputs = [
+            SearchInput(source, for_sentence(options, source, place == 0), request.alignment)
+            for text in texts
+            for place, source in enumerate(text.sources)
+        ]
+        decoded = await engine.decode(inputs, request.bulk)
+        look = Review(engine, part.direction, request.bulk, self._second_tries)
+        reviewed = await look.of(sentences, inputs, decoded)
+        decoded = [each.decoded for each in reviewed]
         for sentence in decoded:
             engine.metrics.stage("queue", sentence.queue_seconds)
             engine.metrics.stage("decode", sentence.decode_seconds)
         timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
         timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
-        result = await _run(request, lambda: finish(engine, part, texts, decoded, timings))
+        result = await _run(
+            request, lambda: finish(engine, part, request, texts, reviewed, timings)
+        )
         timings["total"] = time.monotonic() - started
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
@@ -263,54 +263,50 @@ def divide(request: TranslationRequest, detected: Sequence[Detection] | None) ->
     ]
 
 
-def resolve_decoding(choice: DecodingChoice, manifest: Manifest) -> DecodingOptions:
-    """Fills a caller's choice up with the model's defaults. Raises LimitExceeded."""
-    defaults, limit = manifest.decoding, manifest.limits.max_target_length
-    if choice.strategy == "greedy":
-        beam_size = 1
-    else:
-        beam_size = choice.beam_size or max(defaults.beam_size, choice.n_best or 1)
-    if choice.max_target_length is not None and choice.max_target_length > limit:
-        raise LimitExceeded(
-            "decoding.max_target_length",
-            f"max_target_length {choice.max_target_length} is above this model's {limit}",
-        )
-    penalty = choice.length_penalty
-    return DecodingOptions(
-        beam_size=beam_size,
-        n_best=choice.n_best or 1,
-        length_penalty=defaults.length_penalty if penalty is None else penalty,
-        max_target_length=choice.max_target_length or limit,
-    )
-
-
-def longest_sensible(source_length: int) -> int:
-    """Target pieces beyond which a hypothesis can only be running in circles."""
-    return 3 * source_length + 16
-
-
 def finish(
     engine: Engine,
     part: Part,
+    request: TranslationRequest,
     texts: Sequence[PreparedText],
-    decoded: Sequence[Decoded],
+    reviewed: Sequence[Reviewed],
     timings: dict[str, float],
 ) -> TranslatedPart:
     """Turns ids back into text, sentence by sentence, and joins the sentences of each text."""
     started = time.monotonic()
-    left = iter(decoded)
+    left = iter(reviewed)
     direction = part.direction
-    joined = (
-        join_sentences(
-            engine.vocabulary, direction.target, text, list(islice(left, len(text.sources)))
-        )
+    translations = [
+        assemble(engine, direction, request, text, list(islice(left, len(text.sources))))
         for text in texts
-    )
-    name = engine.manifest.name
-    translations = [Translation(direction.source, name, *each) for each in joined]
+    ]
     timings["detokenise"] = time.monotonic() - started
     source_tokens = sum(len(source) for text in texts for source in text.sources)
     target_tokens = sum(translation.hypotheses[0].tokens for translation in translations)
     characters = sum(map(len, part.texts))
     engine.metrics.translated(str(direction), source_tokens, target_tokens, characters)
     return TranslatedPart(translations, source_tokens, timings)
+
+
+def assemble(
+    engine: Engine,
+    direction: Direction,
+    request: TranslationRequest,
+    text: PreparedText,
+    reviewed: Sequence[Reviewed],
+) -> Translation:
+    """The translation of one text, of its sentences."""
+    vocabulary, segmentation = engine.vocabulary, text.segmentation
+    prefix = request.decoding.target_prefix or ""
+    decoded = [each.decoded for each in reviewed]
+    spec = calibration(engine.manifest, direction)
+    scores = None
+    if request.token_scores:
+        scores = score_sentences(vocabulary, spec, segmentation, decoded, prefix)
+    return Translation(
+        direction.source,
+        engine.manifest.name,
+        *join_sentences(vocabulary, direction.target, text, decoded, prefix),
+        warnings=warn(segmentation, [each.faults for each in reviewed]),
+        confidence=text_confidence(spec, segmentation.sentences, decoded),
+        scores=scores,
+    )

@@ -56,10 +56,32 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         1_048_576, ge=1, description="Largest request body, in bytes; a larger one is not read."
     )
+    max_file_bytes: int = Field(10_485_760, ge=1, description="Largest document, in bytes.")
+    documents: int = Field(
+        100, ge=1, description="Most documents that are being translated or wait to be fetched."
+    )
+    documents_bytes: int = Field(
+        67_108_864, ge=1, description="Most bytes of all these documents together."
+    )
+    documents_seconds: float = Field(
+        3600.0, gt=0, description="How long a translated document is kept."
+    )
     max_seconds: float = Field(
         300.0, gt=0, description="Longest time for a request; then the answer is a 504."
     )
+    head_seconds: float = Field(
+        10.0, gt=0, description="Longest time for the headers of a request to arrive."
+    )
+    body_seconds: float = Field(
+        30.0, gt=0, description="Longest time for the body of a request to arrive."
+    )
+    read_seconds: float = Field(
+        60.0, gt=0, description="Longest time for a client to take a part of its answer."
+    )
     max_beam_size: int = Field(8, ge=1, description="Largest beam_size that a request may ask for.")
+    second_tries: bool = Field(
+        True, description="Whether a sentence that cannot be right is decoded a second time."
+    )
     batch_tokens: int = Field(
         4096,
         ge=1,
@@ -95,8 +117,24 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(
         None,
-        description="Directory for what outlives the process, such as the usage of keys; without "
-        "it that is kept in memory.",
+        description="Directory for what outlives the process, such as the usage of keys and stored "
+        "glossaries, and for translated documents; without it that is kept in memory.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Web sites whose scripts may call, as a JSON list such as "
+        '["https://example.org"]; ["*"] is every one.',
+    )
+    libretranslate_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="Likewise, for the routes of LibreTranslate's API; by default every one, as "
+        "there.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of its own for /metrics, which then is nowhere else.",
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")

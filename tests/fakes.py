@@ -19,6 +19,7 @@ from service.engine.bundle import (
 )
 from service.engine.engine import Engine
 from service.engine.model import Candidates, best_candidates
+from service.engine.request import TargetPrefix
 from service.engine.scheduler import SchedulerLimits
 from service.engine.supervisor import BACKOFF
 from service.metrics import Metrics
@@ -131,6 +132,14 @@ class FakeVocabulary:
     def encode_target(self, text: str) -> list[int]:
         """bos, characters, eos."""
         return [BOS, *map(self._id, text), EOS]
+
+    def target_prefix(self, text: str) -> TargetPrefix:
+        """Every character as it is."""
+        return TargetPrefix(tuple(map(self._id, text)))
+
+    def continue_prefix(self, prefix: str, translation: str) -> str:
+        """What was said, with the characters that share a piece."""
+        return prefix + translation[len(prefix) :]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Characters again."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.assembly import join_sentences
+from service.decoding import DecodingChoice, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.request import Decoded, FinishReason, Hypothesis
 from service.errors import (
@@ -15,16 +16,11 @@ from service.errors import (
     UnsupportedDirection,
 )
 from service.metrics import Metrics
-from service.pipeline import (
-    DecodingChoice,
-    TranslationRequest,
-    Translator,
-    resolve_decoding,
-)
+from service.pipeline import TranslationRequest, Translator
 from service.preparation import PreparedText
 from service.text.language import Detection
 from service.text.segmentation import Segmentation
-from tests.fakes import EchoModel, Gate, make_engine, make_manifest
+from tests.fakes import EchoModel, FakeVocabulary, Gate, make_engine, make_manifest
 from tests.polling import wait_until
 
 EN_KO = Direction("en", "ko")
@@ -272,15 +268,15 @@ async def test_a_target_length_above_the_models_limit_is_refused(translator):
 )
 def test_what_a_caller_leaves_open_the_model_decides(choice, expected):
     """Beam size and n_best, from the manifest's defaults; the beam is wide enough for n_best."""
-    options = resolve_decoding(DecodingChoice(**choice), make_manifest())
+    options = resolve_decoding(DecodingChoice(**choice), make_manifest(), FakeVocabulary())
     assert (options.beam_size, options.n_best) == expected
 
 
 def test_a_length_penalty_of_zero_is_a_choice():
     """Zero is not the same as nothing said."""
-    manifest = make_manifest()
-    assert resolve_decoding(DecodingChoice(), manifest).length_penalty == 1.0
-    assert resolve_decoding(DecodingChoice(length_penalty=0.0), manifest).length_penalty == 0.0
+    known = make_manifest(), FakeVocabulary()
+    assert resolve_decoding(DecodingChoice(), *known).length_penalty == 1.0
+    assert resolve_decoding(DecodingChoice(length_penalty=0.0), *known).length_penalty == 0.0
 
 
 async def test_cancelling_frees_queue_and_rows(engines):

@@ -6,9 +6,11 @@ Collects everything that is wrong, in words that name what is allowed. Knows no 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from service.decoding import DecodingChoice
 from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
+from service.text.markup import TextFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class RequestLimits:
     max_characters: int
     max_beam_size: int
     max_seconds: float = 300.0
+    max_file_bytes: int = 10_485_760
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,16 @@ def check(wanted: TranslationRequest, translator: Translator, limits: RequestLim
         *_amount_problems(wanted.texts, limits),
         *_language_problems(wanted, translator),
         *_decoding_problems(wanted.decoding, limits),
+        *_sampling_problems(wanted.decoding),
+        *_prefix_problems(wanted),
     ]
     if problems:
+        raise InvalidRequest(problems)
+
+
+def check_amounts(texts: tuple[str, ...], limits: RequestLimits) -> None:
+    """Raises InvalidRequest."""
+    if problems := list(_amount_problems(texts, limits)):
         raise InvalidRequest(problems)
 
 
@@ -88,19 +99,41 @@ def _language_problems(wanted: TranslationRequest, translator: Translator) -> It
 
 
 def _decoding_problems(choice: DecodingChoice, limits: RequestLimits) -> Iterator[Problem]:
-    greedy = choice.strategy == "greedy"
+    single = {"greedy": "greedy search", "sample": "sampling"}.get(choice.strategy or "")
     allowed = f"allowed: 1 to {limits.max_beam_size}"
     beam_size, n_best = choice.beam_size, choice.n_best or 1
-    if greedy and (beam_size or 1) > 1:
+    if single and (beam_size or 1) > 1:
         yield Problem(
             "decoding.beam_size",
-            f"greedy search has beam_size 1, not {beam_size}; leave it out, or use strategy 'beam'",
+            f"{single} has beam_size 1, not {beam_size}; leave it out, or use strategy 'beam'",
         )
     elif beam_size is not None and beam_size > limits.max_beam_size:
         yield Problem("decoding.beam_size", f"{beam_size} is out of range; {allowed}")
     if n_best > limits.max_beam_size:
         yield Problem("decoding.n_best", f"{n_best} is out of range; {allowed}")
-    elif greedy and n_best > 1:
-        yield Problem("decoding.n_best", f"greedy search has 1 hypothesis, {n_best} are wanted")
+    elif single and n_best > 1:
+        yield Problem("decoding.n_best", f"{single} has 1 hypothesis, {n_best} are wanted")
     elif beam_size is not None and n_best > beam_size:
         yield Problem("decoding.n_best", f"{n_best} is more than beam_size {beam_size}")
+
+
+def _sampling_problems(choice: DecodingChoice) -> Iterator[Problem]:
+    if choice.strategy == "sample":
+        return
+    given = {"temperature": choice.temperature, "top_k": choice.top_k, "seed": choice.seed}
+    for field, value in given.items():
+        if value is not None:
+            yield Problem(f"decoding.{field}", f"{field} is for strategy 'sample' only")
+
+
+def _prefix_problems(wanted: TranslationRequest) -> Iterator[Problem]:
+    if wanted.decoding.target_prefix is None:
+        return
+    if len(wanted.texts) > 1:
+        yield Problem(
+            "decoding.target_prefix", f"a prefix is for one text, {len(wanted.texts)} were sent"
+        )
+    if wanted.format is not TextFormat.TEXT:
+        yield Problem(
+            "decoding.target_prefix", f"a prefix is for plain text, not for {wanted.format}"
+        )

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.checks import InvalidRequest
 from service.api.disconnect import ClientGone
-from service.api.faults import CODES, Fault, fault_of
+from service.api.faults import CODES, FAULT, Fault, Refusal, fault_of
 from service.api.state import NotReady
 from service.errors import Seq2ServeError
 
@@ -96,11 +96,20 @@ def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
     """Turns every exception that a handler can raise into an answer."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return shapes.answer(request.url.path, fault_of(error))
+        fault = fault_of(error)
+        request.scope[FAULT] = fault.code
+        return shapes.answer(request.url.path, fault)
 
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)
 
-    for kind in (RequestValidationError, InvalidRequest, Seq2ServeError, NotReady, HTTPException):
+    for kind in (
+        RequestValidationError,
+        InvalidRequest,
+        Refusal,
+        Seq2ServeError,
+        NotReady,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientGone, gone)

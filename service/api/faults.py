@@ -15,6 +15,7 @@ from service.api.checks import InvalidRequest, Problem
 from service.api.state import NotReady
 from service.errors import (
     DeadlineExceeded,
+    DocumentNotReady,
     EngineFailed,
     Forbidden,
     InvalidKey,
@@ -24,6 +25,8 @@ from service.errors import (
     RateLimited,
     RequestError,
     StoreFailed,
+    UnknownDocument,
+    UnknownGlossary,
     UnknownModel,
 )
 
@@ -33,6 +36,8 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
+    409: "not_ready",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "invalid_request",
@@ -78,6 +83,17 @@ class Fault:
         return cls(status, code, message, problems)
 
 
+class Refusal(Exception):
+    """A protocol's own refusal, in its own words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+FAULT = "seq2serve.fault"
+"""Where a request's scope has the code of its fault, for those who count."""
+
 INTERNAL = Fault.of_status(500, "something went wrong here")
 
 
@@ -95,6 +111,11 @@ def _(error: RequestValidationError) -> Fault:
 
 
 @fault_of.register
+def _(error: Refusal) -> Fault:
+    return Fault.of_status(error.status, str(error))
+
+
+@fault_of.register
 def _(error: InvalidRequest) -> Fault:
     return Fault.of_problems(422, CODES[422], error.problems)
 
@@ -104,6 +125,10 @@ def _(error: RequestError) -> Fault:
     problems = (Problem(error.field, str(error)),)
     if isinstance(error, UnknownModel):
         return Fault.of_problems(404, "unknown_model", problems)
+    if isinstance(error, UnknownGlossary):
+        return Fault.of_problems(404, "unknown_glossary", problems)
+    if isinstance(error, UnknownDocument):
+        return Fault.of_status(404, str(error))
     return Fault.of_problems(422, CODES[422], problems)
 
 
@@ -115,6 +140,11 @@ def _(error: Overloaded) -> Fault:
 @fault_of.register
 def _(error: DeadlineExceeded) -> Fault:
     return Fault.of_status(504, str(error))
+
+
+@fault_of.register
+def _(error: DocumentNotReady) -> Fault:
+    return Fault.of_status(409, str(error), retry_after(1))
 
 
 @fault_of.register(EngineFailed)

@@ -1,4 +1,4 @@
-"""What surrounds every HTTP request: metrics, a request id, the limit of the body, a last net.
+"""What surrounds every HTTP request: metrics, a request id, limits of the connection, a last net.
 
 Pure ASGI, so that bodies stream through and a disconnect reaches the handlers. Knows no route.
 """
@@ -10,19 +10,39 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import ErrorShapes
-from service.api.faults import CODES, INTERNAL, Fault
+from service.api.faults import FAULT, INTERNAL, Fault
+from service.api.patience import (
+    HttpLimits,
+    SlowReader,
+    patient_receive,
+    patient_send,
+    too_large,
+)
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-Id"
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_REJECTED = frozenset({413, 429})
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+REASONS = frozenset(
+    {
+        "body_too_large",
+        "deadline_exceeded",
+        "forbidden",
+        "invalid_key",
+        "missing_key",
+        "overloaded",
+        "quota_exceeded",
+        "rate_limited",
+        "request_timeout",
+    }
+)
+"""Codes of faults that count as rejections."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -39,11 +59,11 @@ class Instrumentation:
     """ASGI middleware. Nothing raised below it gets past it, and none of it is shown."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, shapes: ErrorShapes
+        self, app: ASGIApp, metrics: Metrics, limits: HttpLimits, shapes: ErrorShapes
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
         self._shapes = shapes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,14 +73,20 @@ class Instrumentation:
             return
         headers = Headers(scope=scope)
         exchange = Exchange(_request_id(headers), time.monotonic())
-        send = _noting(send, exchange)
+        limits = self._limits.at(scope["path"])
+        send = _noting(patient_send(send, limits), exchange)
         self._metrics.http_in_flight.inc()
         try:
-            if _declared_length(headers) > self._max_body_bytes:
-                response = self._shapes.answer(scope["path"], self._too_large())
-                await response(scope, receive, send)
+            if _declared_length(headers) > limits.max_body_bytes:
+                # The connection ends, or the body that nobody wants would still be sent.
+                close = (("Connection", "close"),)
+                fault = Fault.of_status(413, too_large(limits), close)
+                scope[FAULT] = fault.code
+                await self._shapes.answer(scope["path"], fault)(scope, receive, send)
             else:
-                await self._app(scope, self._counting(receive), send)
+                await self._app(scope, patient_receive(receive, limits), send)
+        except SlowReader:
+            logger.info("request %s: the client does not take its answer", exchange.request_id)
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if exchange.status is None:
@@ -76,31 +102,10 @@ class Instrumentation:
         route = getattr(scope.get("route"), "path", "unmatched")
         status = str(exchange.status or 499)
         self._metrics.http_requests.labels(method, route, status).inc()
-        if exchange.status in _REJECTED:
-            self._metrics.rejections.labels(CODES[exchange.status]).inc()
+        if (reason := scope.get(FAULT)) in REASONS:
+            self._metrics.rejections.labels(reason).inc()
         seconds = time.monotonic() - exchange.started
         self._metrics.http_seconds.labels(method, route).observe(seconds)
-
-    def _counting(self, receive: Receive) -> Receive:
-        """For bodies that do not say their length beforehand."""
-        read = 0
-
-        async def counting() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._max_body_bytes:
-                raise HTTPException(413, self._limit_in_words(), {"Connection": "close"})
-            return message
-
-        return counting
-
-    def _too_large(self) -> Fault:
-        close = (("Connection", "close"),)  # or the body that nobody wants would still be sent
-        return Fault.of_status(413, self._limit_in_words(), close)
-
-    def _limit_in_words(self) -> str:
-        return f"the body is larger than {self._max_body_bytes} bytes"
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
@@ -117,7 +122,9 @@ def _noting(send: Send, exchange: Exchange) -> Send:
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID] = exchange.request_id
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = exchange.request_id
+            headers.setdefault(*NO_SNIFFING)
         await send(message)
 
     return noting

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from service.api import urgency
 from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
+from service.api.languages import name, targets_by_source
 from service.api.schemas import (
     DirectionAnswer,
     LanguageAnswer,
@@ -18,8 +19,6 @@ from service.api.schemas import (
 from service.api.state import ServiceOf
 from service.api.translating import translated
 from service.engine.engine import Engine
-
-LANGUAGE_NAMES = {"en": "English", "ko": "Korean"}
 
 
 async def json_only(request: Request) -> None:  # async, or each call would change threads
@@ -67,14 +66,11 @@ async def models(service: ServiceOf) -> ModelsAnswer:
 )
 async def languages(service: ServiceOf) -> LanguagesAnswer:
     """Every source language with the languages that it can be translated into."""
-    targets: dict[str, set[str]] = {}
-    for engine in service.translator.engines.values():
-        for direction in engine.manifest.directions:
-            targets.setdefault(direction.source, set()).add(direction.target)
+    targets = targets_by_source(service.translator)
     return LanguagesAnswer(
         languages=[
-            LanguageAnswer(code=code, name=LANGUAGE_NAMES.get(code, code), targets=sorted(into))
-            for code, into in sorted(targets.items())
+            LanguageAnswer(code=code, name=name(code), targets=into)
+            for code, into in targets.items()
         ]
     )
 

@@ -10,6 +10,8 @@ from service.api.errors import error_responses
 from service.api.state import ServiceOf
 
 router = APIRouter(tags=["operations"])
+metrics_router = APIRouter(tags=["operations"])
+"""Apart, because metrics can have a port of their own."""
 
 
 class Alive(BaseModel):
@@ -43,7 +45,7 @@ async def readyz(service: ServiceOf) -> Ready:
     return Ready()
 
 
-@router.get(
+@metrics_router.get(
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,

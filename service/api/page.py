@@ -10,6 +10,8 @@ from starlette.responses import FileResponse
 
 WEB = Path(__file__).parent.parent / "web"
 INDEX = "index.html"
+DOCS = "docs.html"
+DOCS_PARTS = {"docs.css": "text/css", "docs.js": "text/javascript"}
 MEDIA_TYPES = {
     "api.js": "text/javascript",
     "app.js": "text/javascript",
@@ -43,12 +45,28 @@ HEADERS = {
 }
 
 router = APIRouter(include_in_schema=False)
+docs_router = APIRouter(include_in_schema=False)
+"""Apart, because the API is described also where there is no page."""
 
 
 @router.get("/")
 def page() -> FileResponse:
     """The page itself."""
     return FileResponse(WEB / INDEX, media_type="text/html", headers=HEADERS)
+
+
+@docs_router.get("/docs")
+def docs() -> FileResponse:
+    """The description of the API, for people; it is made of /openapi.json in the browser."""
+    return FileResponse(WEB / DOCS, media_type="text/html", headers=HEADERS)
+
+
+@docs_router.get("/docs/{name}")
+def docs_part(name: str) -> FileResponse:
+    """The script or the style of the description."""
+    if name not in DOCS_PARTS:
+        raise HTTPException(404)
+    return FileResponse(WEB / name, media_type=DOCS_PARTS[name], headers=HEADERS)
 
 
 @router.get("/web/{name}")

@@ -1,16 +1,15 @@
 """The native API's requests and responses. Types and shapes only; limits are checked elsewhere."""
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.assembly import SentenceAlignment, Translation
+from service.api.decoding import Decoding, sound_text
+from service.assembly import SentenceAlignment, SentenceScores, Translation
 from service.engine.vocabulary import Piece
-from service.pipeline import DecodingChoice, TranslationRequest, TranslationResult
+from service.pipeline import TranslationRequest, TranslationResult
 from service.text.alignment import Span
-
-_SURROGATE = re.compile("[\\ud800-\\udfff]")
+from service.text.quality import Fault
 
 
 def _sound_texts(value: Any) -> Any:
@@ -21,14 +20,7 @@ def _sound_texts(value: Any) -> Any:
         raise ValueError("the list of texts is empty")
     for number, text in enumerate([value] if isinstance(value, str) else value):
         place = "the text" if isinstance(value, str) else f"text {number}"
-        if not isinstance(text, str):
-            raise ValueError(f"{place} is not a string")
-        if not text:
-            raise ValueError(f"{place} is empty")
-        if "\0" in text:
-            raise ValueError(f"{place} contains the character NUL (U+0000)")
-        if _SURROGATE.search(text):
-            raise ValueError(f"{place} contains half of a surrogate pair, which is no character")
+        sound_text(text, place)
     return value
 
 
@@ -39,31 +31,6 @@ Language = Annotated[str, Field(min_length=2, max_length=16)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Decoding(_Strict):
-    """How to search; whatever is left out is the model's default."""
-
-    strategy: Literal["greedy", "beam"] | None = Field(
-        None, description="`greedy` is fastest, `beam` better.", examples=["beam"]
-    )
-    beam_size: int | None = Field(
-        None, ge=1, description="Hypotheses kept side by side.", examples=[4]
-    )
-    n_best: int | None = Field(
-        None, ge=1, description="Hypotheses returned; at most beam_size.", examples=[2]
-    )
-    length_penalty: float | None = Field(
-        None,
-        ge=0,
-        le=5,
-        allow_inf_nan=False,
-        description="Alpha of Wu et al. 2016; larger favours longer translations.",
-        examples=[1.0],
-    )
-    max_target_length: int | None = Field(
-        None, ge=1, description="Most pieces of a translated sentence.", examples=[100]
-    )
 
 
 class TranslateRequest(_Strict):
@@ -87,6 +54,11 @@ class TranslateRequest(_Strict):
         examples=[{"strategy": "beam", "beam_size": 4, "n_best": 2}],
     )
 
+    token_scores: bool = Field(
+        False,
+        description="Whether to tell the scores of sentences and their pieces.",
+        examples=[False],
+    )
     alignment: bool = Field(
         False,
         description="Whether to show what the model looked at; needs a model with attention.",
@@ -96,9 +68,17 @@ class TranslateRequest(_Strict):
     def to_pipeline(self) -> TranslationRequest:
         """The same in the pipeline's words."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
-        choice = DecodingChoice(**self.decoding.model_dump())
+        choice = self.decoding.choice()
         source = None if self.source == AUTO else self.source
-        return TranslationRequest(texts, source, self.target, self.model, choice, self.alignment)
+        return TranslationRequest(
+            texts,
+            source,
+            self.target,
+            self.model,
+            choice,
+            self.alignment,
+            token_scores=self.token_scores,
+        )
 
 
 class HypothesisAnswer(BaseModel):
@@ -202,10 +182,59 @@ class DetectionAnswer(BaseModel):
 
 
 class WarningAnswer(BaseModel):
-    """Something that may be wrong with a translation."""
+    """A sentence whose translation cannot be right."""
 
-    reason: str = Field(description="A stable name.", examples=["repetition"])
-    message: str = Field(description="For people.", examples=["a sentence repeats itself"])
+    sentence: SpanAnswer = Field(
+        description="The sentence in the text.", examples=[{"start": 0, "end": 13}]
+    )
+    reason: Fault = Field(description="What is wrong.", examples=["repetition"])
+    message: str = Field(description="For people.", examples=["the translation repeats itself"])
+
+
+class ScoredPieceAnswer(PieceAnswer):
+    """A piece of the translation and what the model thinks of it."""
+
+    score: float = Field(description="Its log-probability after those before.", examples=[-0.2])
+
+
+class SentenceScoresAnswer(BaseModel):
+    """How sure one sentence is; spans count in the whole text and its whole translation."""
+
+    source: SpanAnswer = Field(
+        description="The sentence in the text.", examples=[{"start": 0, "end": 13}]
+    )
+    target: SpanAnswer = Field(
+        description="Its translation in the translation.", examples=[{"start": 0, "end": 8}]
+    )
+    score: float = Field(description="Sum of the scores of its pieces.", examples=[-4.2])
+    confidence: float | None = Field(
+        None, description="As for the whole text; only of calibrated models.", examples=[0.83]
+    )
+    tokens: list[ScoredPieceAnswer] = Field(
+        description="What was said, end included.",
+        examples=[[{"text": "▁좋은", "start": 0, "end": 2, "score": -0.2}]],
+    )
+
+    @classmethod
+    def of(cls, found: SentenceScores) -> "SentenceScoresAnswer":
+        """The pipeline's scores in the words of this API."""
+        pieces = zip(found.pieces, found.piece_scores, strict=True)
+        return cls(
+            source=_span(found.source),
+            target=_span(found.target),
+            score=found.score,
+            confidence=_rounded(found.confidence),
+            tokens=[
+                ScoredPieceAnswer(
+                    text=piece.text, start=piece.start, end=piece.end, score=round(score, 6)
+                )
+                for piece, score in pieces
+            ],
+        )
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 4)
 
 
 class TranslationAnswer(BaseModel):
@@ -229,15 +258,33 @@ class TranslationAnswer(BaseModel):
     )
     warnings: list[WarningAnswer] | None = Field(
         None,
-        description="Only if something may be wrong.",
-        examples=[[{"reason": "repetition", "message": "a sentence repeats itself"}]],
+        description="Only if a sentence cannot be right, even at the second try.",
+        examples=[
+            [
+                {
+                    "sentence": {"start": 0, "end": 13},
+                    "reason": "repetition",
+                    "message": "the translation repeats itself",
+                }
+            ]
+        ],
     )
     score: float = Field(description="Score of the best hypothesis.", examples=[-4.2])
+    confidence: float | None = Field(
+        None,
+        description="How likely it is good, 0 to 1; only of models that are calibrated.",
+        examples=[0.83],
+    )
     hypotheses: list[HypothesisAnswer] = Field(
         description="n_best hypotheses, best first.",
         examples=[[{"text": "좋은 아침이에요. 잘 지내세요?", "score": -4.2, "tokens": 9}]],
     )
 
+    sentences: list[SentenceScoresAnswer] | None = Field(
+        None,
+        description="Scores of each sentence; only if token_scores were asked for.",
+        examples=[[]],
+    )
     alignment: AlignmentAnswer | None = Field(
         None, description="Only if it was asked for.", examples=[{"sentences": []}]
     )
@@ -293,15 +340,19 @@ class TranslateAnswer(BaseModel):
                     model=translation.model,
                     detected=_detected(translation),
                     warnings=[
-                        WarningAnswer(reason=w.reason, message=w.message)
+                        WarningAnswer(
+                            sentence=_span(w.sentence), reason=w.reason, message=w.message
+                        )
                         for w in translation.warnings
                     ]
                     or None,
                     score=translation.hypotheses[0].score,
+                    confidence=_rounded(translation.confidence),
                     hypotheses=[
                         HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
                         for h in translation.hypotheses
                     ],
+                    sentences=_sentences(translation),
                     alignment=_alignment(translation),
                 )
                 for translation in result.translations
@@ -318,6 +369,12 @@ def _detected(translation: Translation) -> DetectionAnswer | None:
     if (detected := translation.detected) is None:
         return None
     return DetectionAnswer(language=detected.language, confidence=detected.confidence)
+
+
+def _sentences(translation: Translation) -> list[SentenceScoresAnswer] | None:
+    if translation.scores is None:
+        return None
+    return [SentenceScoresAnswer.of(found) for found in translation.scores]
 
 
 def _alignment(translation: Translation) -> AlignmentAnswer | None:

@@ -7,6 +7,8 @@ from fastapi import Depends, Request
 
 from service.access.access import Access
 from service.api.checks import RequestLimits
+from service.documents.jobs import DocumentJobs
+from service.glossary_store import GlossaryStore
 from service.metrics import Metrics
 from service.pipeline import Translator
 
@@ -18,10 +20,19 @@ class NotReady(Exception):
 class Service:
     """Starts without a translator; the composition root hands it over when models are loaded."""
 
-    def __init__(self, metrics: Metrics, limits: RequestLimits, access: Access) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        limits: RequestLimits,
+        access: Access,
+        documents: DocumentJobs,
+        glossaries: GlossaryStore,
+    ) -> None:
         self.metrics = metrics
         self.limits = limits
         self.access = access
+        self.glossaries = glossaries
+        self.documents = documents
         self._translator: Translator | None = None
         self._unusable = "models are being loaded"
 

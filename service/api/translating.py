@@ -6,11 +6,13 @@ from dataclasses import replace
 from fastapi import Request
 
 from service.access.keys import Caller
-from service.api.checks import check
+from service.api.checks import check, check_amounts
 from service.api.disconnect import while_connected
 from service.api.state import Service
 from service.api.urgency import urgency_of, within
+from service.assembly import untranslated
 from service.pipeline import TranslationRequest, TranslationResult
+from service.text.language import Detection
 
 
 async def translated(
@@ -28,3 +30,15 @@ async def translated(
         service.access.charged(caller, sum(map(len, wanted.texts))),
     ):
         return await while_connected(request, translator.translate(wanted))
+
+
+async def translated_or_same(
+    request: Request, service: Service, caller: Caller, wanted: TranslationRequest
+) -> TranslationResult:
+    """As `translated`; texts that are in the target language already come back as they are."""
+    if wanted.source != wanted.target:
+        return await translated(request, service, caller, wanted)
+    check_amounts(wanted.texts, service.limits)
+    said = Detection(wanted.target, 1.0)
+    same = tuple(replace(untranslated(text, said), detected=None) for text in wanted.texts)
+    return TranslationResult(same, sum(map(len, wanted.texts)), 0, 0, {})

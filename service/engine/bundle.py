@@ -167,6 +167,23 @@ class ShortlistSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfidenceSpec:
+    """How sure a translated sentence of a direction is, told from the mean log-probability of its
+    pieces: the chance that its chrF2 against a translation by people is `threshold` or more is
+    1 / (1 + exp(-(bias + slope * mean)))."""
+
+    __pydantic_config__ = _STRICT
+    direction: str
+    threshold: Annotated[float, Field(ge=0, le=100)]
+    bias: Annotated[float, Field(allow_inf_nan=False)]
+    slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    sentences: _Positive
+    """That it was measured on."""
+    error: Annotated[float, Field(ge=0, le=1)]
+    """Expected calibration error on sentences that were held out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """All that the service knows about a model. `architecture` is for people only."""
 
@@ -191,6 +208,8 @@ class Manifest:
     """A decoder graph in the plain form that has the output `alignment` as well: how much of each
     source piece it looked at, [R, S], rows sum to 1. None for a model without attention."""
     shortlist: ShortlistSpec | None = None
+    confidence: tuple[ConfidenceSpec, ...] = ()
+    """One for each direction that was measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """One model, ready to translate sentences: bundle, vocabulary, scheduler and workers."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from service.engine.bundle import Manifest, load_bundle
 from service.engine.model import StepModel
 from service.engine.model_loader import open_model
-from service.engine.request import DecodingOptions
+from service.engine.request import Decoded, DecodingOptions
 from service.engine.scheduler import Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
@@ -96,6 +97,16 @@ class Engine:
         For that it raises Overloaded, or EngineFailed once the engine has stopped.
         """
         return self._submit(inputs, bulk)
+
+    async def decode(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Decoded]:
+        """As `submit`, and waits. To cancel it takes the sentences out of the queue and out of
+        what runs."""
+        tickets = self.submit(inputs, bulk)
+        try:
+            return await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
+        finally:
+            for ticket in tickets:
+                ticket.future.cancel()
 
     @property
     def healthy(self) -> bool:

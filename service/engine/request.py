@@ -41,11 +41,7 @@ class TargetPrefix:
     openings: frozenset[int] = frozenset()
     """Then the likeliest of these: pieces that begin as the rest of the prefix does."""
     otherwise: tuple[int, ...] = ()
-    """The rest of the prefix itself, said where no opening is likely; needed with `openings`."""
-
-    def __post_init__(self) -> None:
-        if self.openings and not self.otherwise:
-            raise ValueError("a prefix with openings needs its own pieces too")
+    """The rest of the prefix itself, said where no opening is likely; if empty, anything is."""
 
     def __len__(self) -> int:
         return len(self.ids) + len(self.otherwise)

@@ -101,7 +101,7 @@ class Guide:
         prefix = self._options.target_prefix
         assert prefix is not None, "only a prefix has openings"
         self._forced, self._undecided = prefix.ids + prefix.otherwise, False
-        return Turn(forced=prefix.otherwise[0])
+        return Turn(forced=prefix.otherwise[0]) if prefix.otherwise else Turn()
 
 
 def guide_for(options: DecodingOptions, source: Sequence[int]) -> Guide | None:

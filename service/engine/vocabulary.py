@@ -3,14 +3,20 @@
 What a user types is always plain text: control symbols are added here and nowhere else.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 
 import sentencepiece
 
 from service.engine.bundle import SOURCE_LAYOUT, Bundle, SourceLayout
+from service.engine.request import TargetPrefix
 from service.errors import BundleError
+
+WORD = "\u2581"
+"""SentencePiece's space, which begins the first piece of a word."""
 
 
 def language_tag(language: str) -> str:
@@ -42,6 +48,14 @@ class Vocabulary:
         self.pad_id: int = self.target.pad_id()
         self.bos_id: int = self.target.bos_id()
         self.eos_id: int = self.target.eos_id()
+        # Pieces that spell text, in the order of their spelling.
+        self._spelt = sorted(
+            (self.target.id_to_piece(i), i)
+            for i in range(len(self.target))
+            if not (
+                self.target.is_control(i) or self.target.is_byte(i) or i == self.target.unk_id()
+            )
+        )
 
     def encode_source(self, text: str, target_language: str) -> list[int]:
         """`<2xx>`, the pieces of `text`, eos; what of these the model wants. Never empty."""
@@ -55,6 +69,38 @@ class Vocabulary:
     def encode_target(self, text: str) -> list[int]:
         """bos, the pieces of `text`, eos."""
         return [self.bos_id, *self.target.encode(text), self.eos_id]
+
+    def target_prefix(self, text: str) -> TargetPrefix:
+        """How a hypothesis begins whose text begins with `text`; that may end with half a word.
+
+        Whole words are forced. A half is spelt otherwise than the word that it will be, so any
+        piece may come that begins as it does: of the whole half, or else of a later part of it.
+        """
+        ids: list[int] = self.target.encode(text)
+        pieces = [self.target.id_to_piece(i) for i in ids]
+        if text[-1:].isspace():
+            return TargetPrefix(tuple(ids), self._beginning(WORD) | {self.eos_id})
+        words = [i for i, piece in enumerate(pieces) if piece.startswith(WORD)]
+        for place in range(words[-1] if words else 0, len(ids)):
+            if openings := self._beginning("".join(pieces[place:])):
+                return TargetPrefix(tuple(ids[:place]), openings, tuple(ids[place:]))
+        return TargetPrefix(tuple(ids))
+
+    def continue_prefix(self, prefix: str, translation: str) -> str:
+        """A translation that was made to begin so, with the prefix to the letter: pieces know
+        neither double spaces nor the forms of characters that they normalise."""
+        said = self.decode(self.target.encode(prefix))
+        if not translation.startswith(said):
+            return translation
+        rest = translation[len(said) :]
+        return prefix + (rest.lstrip() if prefix[-1:].isspace() else rest)
+
+    def _beginning(self, spelling: str) -> frozenset[int]:
+        """The pieces that begin so, other than a bare space."""
+        first = bisect_left(self._spelt, (spelling, 0))
+        follow = islice(self._spelt, first, None)
+        alike = takewhile(lambda each: each[0].startswith(spelling), follow)
+        return frozenset(number for piece, number in alike if piece != WORD)
 
     def source_pieces(self, text: str, target_language: str) -> tuple[Piece, ...]:
         """The pieces of `encode_source`, with the part of `text` that each stands for."""

@@ -14,7 +14,9 @@ from tests.fakes import make_engine
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose model echoes its source."""
-    settings = Settings(max_texts=3, max_characters=100, max_body_bytes=2000, max_beam_size=8)
+    settings = Settings(
+        max_texts=3, max_characters=100, max_body_bytes=2000, max_file_bytes=3000, max_beam_size=8
+    )
     app = create_app(settings, lambda _, metrics: Loaded((make_engine(metrics=metrics),), ()))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)

@@ -18,9 +18,12 @@ BODY = {"text": "hello", "source": "en", "target": "ko"}
 OPEN = {
     "/", "/web/{name}",
     "/livez", "/readyz", "/metrics",
-    "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
+    "/docs", "/docs/{name}", "/openapi.json",
+    "/health", "/languages", "/frontend/settings",
+    "/v2", "/v2/health/live", "/v2/health/ready",
 }  # fmt: skip
-"""What answers without a key: health, metrics, the page, the documents."""
+"""What answers without a key: health, metrics, the page, the documents, and what clients of
+LibreTranslate ask before they have one."""
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from service.api.page import MEDIA_TYPES, WEB
+from service.api.page import DOCS, DOCS_PARTS, INDEX, MEDIA_TYPES, WEB
 from service.app import Loaded, create_app
 from service.settings import Settings
 
@@ -66,4 +66,34 @@ def test_nothing_in_the_page_is_inline_or_remote():
 
 def test_every_file_of_the_page_is_listed():
     """A new file is served, or is not there."""
-    assert {path.name for path in WEB.iterdir()} == {"index.html", *MEDIA_TYPES}
+    assert {path.name for path in WEB.iterdir()} == {INDEX, DOCS, *MEDIA_TYPES, *DOCS_PARTS}
+
+
+async def test_the_description_of_the_api_loads_nothing_from_elsewhere(client):
+    """Fails with FastAPI's own page, which has scripts from a network of others."""
+    docs = await client.get("/docs")
+    assert docs.status_code == 200
+    assert docs.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "//" not in docs.text
+    assert not re.search(r"\s(style|on\w+)=", docs.text)
+    for name in re.findall(r'"(docs/[^"]+)"', docs.text):
+        part = await client.get(f"/{name}")
+        assert part.status_code == 200, name
+        assert "innerHTML" not in part.text
+    assert (await client.get("/docs/index.html")).status_code == 404
+    assert (await client.get("/redoc")).status_code == 404
+
+
+async def test_other_sites_may_call_only_if_a_setting_says_so():
+    """Fails when every site's scripts may use what the browser of a visitor can reach."""
+    headers = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+    for origins, allowed in (((), None), (("https://example.org",), "https://example.org")):
+        app = create_app(Settings(cors_origins=origins), lambda *_: Loaded((), ()))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://test"
+        ) as client:
+            asked = await client.options("/v1/translate", headers=headers)
+            answer = await client.get("/livez", headers=headers)
+        for each in (asked, answer):
+            assert each.headers.get("access-control-allow-origin") == allowed
+        assert answer.headers["x-content-type-options"] == "nosniff"

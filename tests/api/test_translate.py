@@ -34,6 +34,45 @@ async def test_n_best_gives_so_many_hypotheses_best_first(client):
     assert translation["hypotheses"][0]["text"] == translation["text"] == "abc"
 
 
+async def test_a_translation_begins_with_the_prefix(client):
+    """To the letter; the model goes on."""
+    decoding = {"target_prefix": "xyz  "}
+    body = {"text": "abcdefgh", "source": "en", "target": "ko", "decoding": decoding}
+    (translation,) = (await client.post("/v1/translate", json=body)).json()["translations"]
+    assert translation["text"] == "xyz  fgh"
+
+
+async def test_the_same_seed_gives_the_same_answer(client):
+    """Another may give another."""
+    found = {}
+    for seed in (1, 2, 3, 1):
+        decoding = {"strategy": "sample", "temperature": 5.0, "top_k": 50, "seed": seed}
+        body = {"text": "abcdefgh", "source": "en", "target": "ko", "decoding": decoding}
+        answer = (await client.post("/v1/translate", json=body)).json()
+        text = answer["translations"][0]["text"]
+        assert found.setdefault(seed, text) == text
+    assert len(found) == 3
+
+
+async def test_a_sentence_that_cannot_be_right_is_warned_of(client):
+    """Where it stands, what is wrong, and in words."""
+    text = "Yes.  Please leave the house at once."
+    body = {"text": text, "source": "en", "target": "ko"}
+    (translation,) = (await client.post("/v1/translate", json=body)).json()["translations"]
+    (warning,) = translation["warnings"]
+    assert warning["reason"] == "copied_source"
+    assert "untranslated" in warning["message"]
+    place = warning["sentence"]
+    assert text[place["start"] : place["end"]] == "Please leave the house at once."
+
+
+async def test_a_translation_without_faults_has_no_warnings(client):
+    """Not even an empty list."""
+    body = {"text": "Yes.", "source": "en", "target": "ko"}
+    (translation,) = (await client.post("/v1/translate", json=body)).json()["translations"]
+    assert "warnings" not in translation
+
+
 async def test_models_and_languages_are_listed(client):
     """What is served, for people and programs."""
     (model,) = (await client.get("/v1/models")).json()["models"]
@@ -52,6 +91,6 @@ def test_openapi_has_an_example_for_every_field():
     for name, schema in schemas.items():
         if name in ("HTTPValidationError", "ValidationError"):
             continue
-        for field, described in schema["properties"].items():
+        for field, described in schema.get("properties", {}).items():
             assert "examples" in described, f"{name}.{field}"
             assert "description" in described, f"{name}.{field}"

@@ -48,7 +48,30 @@ def problems(response) -> dict[str, str]:
             "decoding.beam_size",
             "greedy search has beam_size 1",
         ),
-        ({"decoding": {"strategy": "sample"}}, "decoding.strategy", "'greedy' or 'beam'"),
+        ({"decoding": {"strategy": "best"}}, "decoding.strategy", "'greedy', 'beam' or 'sample'"),
+        (
+            {"decoding": {"strategy": "sample", "n_best": 2}},
+            "decoding.n_best",
+            "sampling has 1 hypothesis",
+        ),
+        ({"decoding": {"strategy": "beam", "seed": 1}}, "decoding.seed", "'sample' only"),
+        ({"decoding": {"temperature": 0.5}}, "decoding.temperature", "'sample' only"),
+        ({"decoding": {"top_k": 51}}, "decoding.top_k", "less than or equal to 50"),
+        ({"decoding": {"temperature": 0}}, "decoding.temperature", "greater than 0"),
+        (
+            {"decoding": {"repetition_penalty": 0.5}},
+            "decoding.repetition_penalty",
+            "greater than or equal to 1",
+        ),
+        ({"decoding": {"no_repeat_ngram": -1}}, "decoding.no_repeat_ngram", "equal to 0"),
+        ({"decoding": {"target_prefix": ""}}, "decoding.target_prefix", "is empty"),
+        ({"decoding": {"target_prefix": "a\0"}}, "decoding.target_prefix", "NUL"),
+        ({"decoding": {"target_prefix": "a" * 128}}, "decoding.target_prefix", "at most 128"),
+        (
+            {"text": ["a", "b"], "decoding": {"target_prefix": "c"}},
+            "decoding.target_prefix",
+            "for one text, 2 were sent",
+        ),
         ({"decoding": {"length_penalty": 6}}, "decoding.length_penalty", "less than or equal to 5"),
         ({"decoding": {"max_target_length": 500}}, "decoding.max_target_length", "this model's"),
     ],
@@ -135,7 +158,7 @@ async def test_control_symbols_are_plain_text(client, text):
 
 async def test_unknown_routes_and_methods_have_the_same_shape(client):
     """One shape for every error."""
-    missing, wrong = await client.get("/v2/none"), await client.get("/v1/translate")
+    missing, wrong = await client.get("/v1/none"), await client.get("/v1/translate")
     assert (missing.status_code, wrong.status_code) == (404, 405)
     problems(missing)
     problems(wrong)

@@ -183,3 +183,53 @@ def test_a_file_that_is_no_tokenizer_is_a_fault_of_the_bundle(bundle, data):
         file.write_bytes(data)
     with pytest.raises(BundleError, match=r"v\.model"):
         load_vocabulary(bundle)
+
+
+def spell(vocabulary, ids):
+    """The pieces of some ids, joined."""
+    return "".join(vocabulary.target.id_to_piece(i) for i in ids)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["She se", "She sells 12 sea sh", "저는 서울에 사", "오", "She sells"]
+)
+def test_half_a_word_may_become_any_word_that_begins_so(vocabulary, prefix):
+    """What is forced and an opening, or what is said instead, spell a text that begins so."""
+    found = vocabulary.target_prefix(prefix)
+    assert " " not in spell(vocabulary, found.otherwise).removeprefix("\u2581")
+    assert vocabulary.decode([*found.ids, *found.otherwise]) == prefix
+    assert found.openings
+    for opening in found.openings:
+        assert vocabulary.decode([*found.ids, opening]).startswith(prefix)
+
+
+def test_a_prefix_that_ends_with_a_space_has_only_whole_words(vocabulary):
+    """Another word follows, or nothing."""
+    found = vocabulary.target_prefix("She sells ")
+    assert vocabulary.decode(found.ids) == "She sells"
+    assert vocabulary.eos_id in found.openings
+    for opening in found.openings - {vocabulary.eos_id}:
+        assert vocabulary.decode([*found.ids, opening]).startswith("She sells ")
+
+
+def test_a_prefix_that_no_piece_spells_is_forced_byte_by_byte(vocabulary):
+    """There is no other way to say it."""
+    found = vocabulary.target_prefix("She 쀍")
+    assert not found.openings
+    assert vocabulary.decode(found.ids) == "She 쀍"
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_a_continued_prefix_is_kept_to_the_letter(vocabulary, prefix, rest):
+    """Whatever the pieces make of its spaces and characters."""
+    said = vocabulary.decode(vocabulary.target.encode(prefix)) + rest
+    assert vocabulary.continue_prefix(prefix, said).startswith(prefix)
+
+
+def test_a_translation_goes_on_where_the_prefix_ends(vocabulary):
+    """With one space between, whoever sends it."""
+    whole = "She sells sea shells."
+    for prefix in ("She se", "She sells", "She sells ", "She  sells"):
+        found = vocabulary.continue_prefix(prefix, whole)
+        assert found.startswith(prefix)
+        assert " ".join(found.split()) == whole

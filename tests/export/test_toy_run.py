@@ -19,6 +19,7 @@ from model_export.parity import ParityError, enforce
 from model_export.recipe import load_recipe
 from model_export.torch_model import TorchModel
 from model_export.verify import verify_bundle
+from service.decoding import DecodingChoice
 from service.engine.beam_search import BeamSearch
 from service.engine.bundle import (
     MODEL_CARD,
@@ -36,7 +37,7 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.strategies import open_search
 from service.errors import BundleError
 from service.metrics import Metrics
-from service.pipeline import DecodingChoice, TranslationRequest, Translator
+from service.pipeline import TranslationRequest, Translator
 from tests import decoding
 from tests.export.toy import reverse
 

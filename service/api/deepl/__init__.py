@@ -1,0 +1,1 @@
+"""The API that clients of DeepL speak, mapped to the same pipeline as all others."""

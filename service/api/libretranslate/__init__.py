@@ -1,0 +1,1 @@
+"""The API that clients of LibreTranslate speak, mapped to the same pipeline as all others."""

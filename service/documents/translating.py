@@ -1,0 +1,81 @@
+"""A document through the pipeline, a little at a time, behind all who wait for their answers.
+
+Knows no format and no job.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+
+from service.documents.document import Document
+from service.errors import Overloaded
+from service.pipeline import TranslationRequest, TranslationResult, Translator
+
+AT_ONCE = 8000
+"""Characters that are in the queue at a time: enough to keep the workers busy, and few beside what
+the queue takes."""
+SAMPLE = 1000
+"""Characters that the language is told by."""
+
+
+async def translate_document(
+    translator: Translator,
+    document: Document,
+    wanted: TranslationRequest,
+    report: Callable[[int], None],
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> bytes:
+    """The translated file; `wanted` says how, its texts do not matter. A full queue is waited for.
+
+    Raises RequestError or EngineFailed.
+    """
+    wanted = replace(wanted, format=document.format, bulk=True)
+    # As a whole: a heading of one word could be in any language.
+    found = await translator.identify(replace(wanted, texts=(_beginning(document.texts),)))
+    if found is not None:
+        wanted = replace(wanted, source=found[0].language)
+    if wanted.source == wanted.target:
+        return document.write(document.texts)
+    done: list[str] = []
+    characters = 0
+    for texts in portions(document.texts):
+        result = await _patiently(translator, replace(wanted, texts=texts), sleep)
+        done += [translation.hypotheses[0].text for translation in result.translations]
+        characters += sum(map(len, texts))
+        report(characters)
+    return await asyncio.to_thread(document.write, done)
+
+
+def portions(texts: Sequence[str], at_once: int = AT_ONCE) -> Iterator[tuple[str, ...]]:
+    """Texts in a row of so many characters together; a longer one comes alone."""
+    some: list[str] = []
+    room = at_once
+    for text in texts:
+        if some and len(text) > room:
+            yield tuple(some)
+            some, room = [], at_once
+        some.append(text)
+        room -= len(text)
+    if some:
+        yield tuple(some)
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    taken: list[str] = []
+    for text in texts:
+        if sum(map(len, taken)) > SAMPLE:
+            break
+        taken.append(text)
+    return " ".join(taken)
+
+
+async def _patiently(
+    translator: Translator,
+    wanted: TranslationRequest,
+    sleep: Callable[[float], Awaitable[object]],
+) -> TranslationResult:
+    while True:
+        try:
+            return await translator.translate(wanted)
+        except Overloaded as busy:
+            await sleep(busy.retry_after)

@@ -1,0 +1,78 @@
+"""A document through a scripted engine, and one that never ends."""
+
+import asyncio
+
+import pytest
+
+from service.documents.reading import read_document
+from service.documents.translating import portions, translate_document
+from service.errors import EngineFailed, Overloaded
+from service.pipeline import TranslationRequest, Translator
+from tests.fakes import make_engine
+
+WANTED = TranslationRequest((), "en", "ko")
+
+
+@pytest.fixture
+def translator():
+    """Echoes what it reads."""
+    engine = make_engine(cache_bytes=1_000_000)
+    yield Translator([engine])
+    engine.close()
+
+
+class Busy(Translator):
+    """Has no room at first."""
+
+    def __init__(self, engines, refusals):
+        super().__init__(engines)
+        self.refusals, self.seen = refusals, []
+
+    async def translate(self, request):
+        """Notes the request."""
+        if self.refusals:
+            raise self.refusals.pop()
+        self.seen.append(request)
+        return await super().translate(request)
+
+
+def test_portions_are_bounded_and_complete():
+    """A text that is larger alone; none is lost, none cut."""
+    texts = ["a" * 4, "b" * 4, "c" * 20, "d", "e" * 9]
+    assert list(portions(texts, 10)) == [("aaaa", "bbbb"), ("c" * 20,), ("d", "eeeeeeeee")]
+    assert list(portions([], 10)) == []
+
+
+async def test_a_document_comes_back_translated(translator):
+    """With progress up to its end."""
+    reports = []
+    document = read_document("a.txt", b"Hello there.\n\n  12\nBye.\n")
+    found = await translate_document(translator, document, WANTED, reports.append)
+    assert found == b"Hello there.\n\n  12\nBye.\n"
+    assert reports == [16]
+
+
+async def test_a_long_document_waits_for_others(translator):
+    """It is in the queue a little at a time, as bulk, and comes again when the queue is full."""
+    busy = Busy(list(translator.engines.values()), [Overloaded(3), Overloaded(2)])
+    document = read_document("a.txt", b"word " * 100 + b"\n" + b"text\n" * 3000)
+    slept, reports = [], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    found = await translate_document(busy, document, WANTED, reports.append, sleep)
+    assert found == document.content.encode()
+    assert slept == [2, 3]
+    assert len(busy.seen) == 2
+    assert all(request.bulk for request in busy.seen)
+    assert reports == sorted(reports)
+    assert reports[-1] == sum(map(len, document.texts))
+
+
+async def test_other_errors_end_it(translator):
+    """Waiting would not help."""
+    busy = Busy(list(translator.engines.values()), [EngineFailed("broken")])
+    document = read_document("a.txt", b"Hello")
+    with pytest.raises(EngineFailed):
+        await translate_document(busy, document, WANTED, lambda _: None, asyncio.sleep)
