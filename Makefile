@@ -13,6 +13,8 @@ BUNDLE  ?= models/$(NAME)
 START_FROM ?=
 # Anything here makes a benchmark a smoke check of a minute, which leaves docs/ alone.
 QUICK ?=
+# For the fuzzer.
+SECONDS ?= 60
 # For the tests of the web page.
 CHROMIUM    ?= chromium
 AXE_VERSION := 4.14.1
@@ -36,7 +38,8 @@ BENCHED  = --weights $(WEIGHTS) --bundle $(BUNDLE) $(if $(QUICK),--quick)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help serve test test-browser test-container image lint lint-deploy format tokenizer train export \
-  quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean
+  quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean \
+  overload chaos soak fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +89,7 @@ lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive service model_export docker
 
 $(DEPLOY)/tools: pyproject.toml
 	@echo "Installing the linters for images and manifests into $(DEPLOY)"
@@ -157,6 +161,25 @@ bench-serving: $(BENCH)/ready ## Measure the service over HTTP against applicati
 
 bench-scaling: $(BENCH)/ready ## Measure what length, batch, text and beam cost, and memory over time
 	$(BENCH)/bin/python -m benchmarks scaling $(BENCHED)
+
+overload: $(VENV)/dev ## Ask ten times as much as the service can answer; QUICK=1 for seconds
+	$(BIN)/python -m benchmarks.reliability overload --models $(MODELS) $(if $(QUICK),--quick)
+
+chaos: $(VENV)/dev ## Kill workers, fill the disk, cut clients, swap models, and compare every answer
+	$(BIN)/python -m benchmarks.reliability chaos --models $(MODELS) $(if $(QUICK),--quick)
+
+soak: $(VENV)/dev ## Put load on the service for 20 minutes and watch what it takes
+	$(BIN)/python -m benchmarks.reliability soak --models $(MODELS) $(if $(QUICK),--quick)
+
+$(VENV)/fuzz: $(VENV)/dev
+	@echo "Installing atheris into $(VENV)"
+	@$(PIP) --group fuzz
+	@touch $@
+
+fuzz: $(VENV)/fuzz ## Look for input that breaks a promise, SECONDS for each target
+	@for target in segmentation graphs keys requests; do \
+	  echo "$$target"; $(BIN)/python -m tests.fuzz $$target $(SECONDS) || exit 1; \
+	done
 
 openapi: $(VENV)/base ## Write docs/openapi.json
 	$(BIN)/seq2serve openapi > docs/openapi.json

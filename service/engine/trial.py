@@ -6,7 +6,7 @@ crash, claim memory or never end, happens to a process that nobody needs.
 
 import json
 import os
-import subprocess  # nosec: runs this file and nothing else
+import subprocess  # nosec B404
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,8 @@ def try_out(path: Path, limits: TrialLimits = TrialLimits()) -> None:
     space = limits.base_bytes + limits.growth * size
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
-        ended = subprocess.run(  # nosec: no shell, and the arguments are ours
+        # No shell, and the arguments are ours.
+        ended = subprocess.run(  # nosec B603
             [sys.executable, "-m", __name__, str(path.absolute()), str(space)],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -31,6 +31,7 @@ def secrets(tmp_path):
     """Keys by name."""
     made = {
         "user": new_key("user", limits=KeyLimits(characters_per_month=10)),
+        "free": new_key("free"),
         "often": new_key("often", limits=KeyLimits(requests_per_minute=1)),
         "boss": new_key("boss", [Scope.ADMIN]),
     }
@@ -134,14 +135,41 @@ async def test_admin_routes_need_an_admin(client, secrets):
     assert (await client.get("/v1/models", headers=bearer(secrets["boss"]))).status_code == 200
 
 
+def ways(secret):
+    """A translation in every protocol, with the key in each place that the protocol has for it."""
+    native, libre = ("/v1/translate", BODY), {"q": "hello", "source": "en", "target": "ko"}
+    deepl = {"text": "hello", "target_lang": "KO"}
+    for headers in (bearer(secret), {"X-API-Key": secret}):
+        yield native[0], {"json": native[1], "headers": headers}
+    for name in ("api_key", "apiKey"):
+        yield "/translate", {"json": libre | {name: secret}}
+        yield "/translate", {"data": libre | {name: secret}}
+    yield "/translate", {"json": libre, "params": {"api_key": secret}}
+    yield "/translate", {"json": libre, "headers": bearer(secret)}
+    yield "/v2/translate", {"data": deepl, "headers": {"Authorization": f"DeepL-Auth-Key {secret}"}}
+    yield "/v2/translate", {"data": deepl | {"auth_key": secret}}
+    yield "/v2/translate", {"params": deepl | {"auth_key": secret}}
+
+
+async def test_a_key_is_accepted_in_each_protocol_s_own_way(client, secrets):
+    """And a wrong one is refused there."""
+    for path, request in ways(secrets["free"]):
+        answer = await client.post(path, **request)
+        assert answer.status_code == 200, (path, request, answer.text)
+    for path, request in ways("s2s_wrong"):
+        assert (await client.post(path, **request)).status_code in (401, 403), (path, request)
+
+
 async def test_no_key_is_in_the_log_or_the_metrics_or_an_error(client, secrets, caplog):
     """Fails when any of them repeats what a caller sent as a key, right or wrong."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, logger="httpx")  # the test's own client
     shown = []
     for secret in (*secrets.values(), "s2s_wrong"):
-        for body in (BODY, {"text": 3}, BODY | {"model": "none"}):
-            for headers in (bearer(secret), {"X-API-Key": secret}):
-                answer = await client.post("/v1/translate", json=body, headers=headers)
+        for path, request in ways(secret):
+            broken = request | {"json": {"text": 3}} if "json" in request else request
+            for each in (request, broken):
+                answer = await client.post(path, **each)
                 shown += [answer.text, str(answer.headers)]
     shown += [(await client.get("/metrics")).text, caplog.text]
     assert not any("s2s_" in text for text in shown)
