@@ -181,7 +181,9 @@ def check_float32(
     longest = min(64, bundle.manifest.limits.max_target_length)
     faults = smoke_faults(decode(bundle, open_model(bundle), sources, 1, longest))
     if faults:
-        raise ImportFaults(Path(imported.origin.name), [f"the smoke test failed: {fault}" for fault in faults])
+        raise ImportFaults(
+            Path(imported.origin.name), [f"the smoke test failed: {fault}" for fault in faults]
+        )
     parity = verify_bundle(folder)
     report(
         f"{parity.sentences} sentences under ONNX Runtime as under PyTorch: "

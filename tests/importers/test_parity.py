@@ -50,7 +50,7 @@ CTRANSLATE2 = {
     "bfloat16": OpenNmt(quantization="bfloat16", activation="GELUSigmoid", seed=3, end=2),
 }
 MARIAN = {
-    "post-norm": {"seed": 1, "end": 5},
+    "post-norm": {"seed": 2, "end": 4},
     "pre-norm normed gelu": {
         **PRE_NORM,
         "transformer-postprocess-emb": "nd",

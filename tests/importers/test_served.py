@@ -38,9 +38,9 @@ def served(tmp_path_factory):
     models = folder / "models"
     tagged = make_marian(folder / "opus-mt-en-mul", TAGGED)
     (tagged / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# A model\n", "utf-8")
-    raw = make_marian_npz(folder / "raw", seed=1, end=5)
-    plain = make_ctranslate2(folder / "plain", OpenNmt(relative=True, seed=6, end=2))
-    argos = make_ctranslate2(folder / "argos", OpenNmt(seed=0, end=4))
+    raw = make_marian_npz(folder / "raw", seed=2, end=4)
+    plain = make_ctranslate2(folder / "plain", OpenNmt(relative=True, seed=6, end=4))
+    argos = make_ctranslate2(folder / "argos", OpenNmt(seed=0, end=5))
     text = folder / "text.txt"
     text.write_text("\n".join(lines(0)[:40]), "utf-8")
     said = [
