@@ -22,7 +22,7 @@ def serve(app: FastAPI) -> Iterator[str]:
         wait_until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200, 120)
         yield url
     finally:
         server.should_exit = True

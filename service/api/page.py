@@ -11,12 +11,17 @@ from starlette.responses import FileResponse
 WEB = Path(__file__).parent.parent / "web"
 INDEX = "index.html"
 DOCS = "docs.html"
-DOCS_PARTS = {"docs.css": "text/css", "docs.js": "text/javascript"}
+DOCS_PARTS = {
+    "docs.css": "text/css",
+    "docs.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 MEDIA_TYPES = {
     "api.js": "text/javascript",
     "app.js": "text/javascript",
     "attention.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "key.js": "text/javascript",
     "style.css": "text/css",
 }
 """The files that exist. A name from outside is looked up here and never becomes a path."""

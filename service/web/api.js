@@ -1,5 +1,7 @@
 /** The two calls of the service's API that the page makes. Knows nothing of the page. */
 
+import { askForKey, keyHeaders } from "./key.js";
+
 /** What went wrong, in words for people. */
 export class ApiError extends Error {}
 
@@ -15,11 +17,13 @@ export function translate(request, signal) {
 }
 
 async function ask(path, options = {}) {
-  const response = await fetch(path, options).catch((error) => {
+  const headers = { ...options.headers, ...keyHeaders() };
+  const response = await fetch(path, { ...options, headers }).catch((error) => {
     throw error.name === "AbortError" ? error : new ApiError("The service cannot be reached.");
   });
   const body = await response.json().catch(() => null);
   options.signal?.throwIfAborted();
   if (response.ok && body) return body;
+  if (response.status === 401 && (await askForKey(body.error.message))) return ask(path, options);
   throw new ApiError(body?.error?.message ?? `The service answered with status ${response.status}.`);
 }
