@@ -223,7 +223,11 @@ async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[
         return ()
     identifier = FastTextIdentifier(packaged_model())
     translator = Translator(
-        loaded.engines, identifier, settings.max_sentences, settings.second_tries
+        loaded.engines,
+        identifier,
+        settings.max_sentences,
+        settings.second_tries,
+        settings.pivot,
     )
     service.open(translator, loaded.faults)
     return loaded.engines

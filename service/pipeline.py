@@ -14,6 +14,7 @@ from service.engine.engine import Engine
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
+from service.pivot import first_choice, joined, pivots
 from service.preparation import PreparedText, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
@@ -93,11 +94,13 @@ class Translator:
         identifier: LanguageIdentifier | None = None,
         max_sentences: int = 10_000,
         second_tries: bool = True,
+        pivot: bool = False,
     ) -> None:
         self.engines = {engine.manifest.name: engine for engine in engines}
         self._identifier = identifier
         self._max_sentences = max_sentences
         self._second_tries = second_tries
+        self._pivot = pivot
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
@@ -107,7 +110,7 @@ class Translator:
         started = time.monotonic()
         detected = await self.identify(request)
         parts = divide(request, detected)
-        done = await _all_of([self._translate(part, request) for part in parts])
+        done = await _all_of([self._go(part, request) for part in parts])
         found: dict[int, Translation] = {}
         for part, translated in zip(parts, done, strict=True):
             found |= zip(part.places, translated.translations, strict=True)
@@ -150,11 +153,32 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        served = (d.source for e in self.engines.values() for d in e.manifest.directions)
-        languages = sorted(set(served))
+        languages = sorted({direction.source for direction in self.directions()})
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]
         return self._identifier.identify(text, languages)
+
+    async def _go(self, part: Part, request: TranslationRequest) -> TranslatedPart:
+        """Translates a part in one step, or in two if it takes two."""
+        middle = self.middle(request.model, part.direction, request.alignment)
+        if middle is None:
+            return await self._translate(part, request)
+        if request.glossary.terms:
+            raise UnsupportedDirection(
+                "glossary", f"{part.direction} goes by way of {middle}; a glossary needs one step"
+            )
+        source, target = part.direction.source, part.direction.target
+        to_middle = replace(part, direction=Direction(source, middle))
+        plain = replace(request, decoding=first_choice(request.decoding))
+        first = await self._translate(to_middle, plain)
+        texts = tuple(each.hypotheses[0].text for each in first.translations)
+        onwards = Part(Direction(middle, target), texts, part.places)
+        second = await self._translate(onwards, request)
+        return TranslatedPart(
+            joined(part.texts, first.translations, second.translations, middle),
+            first.source_tokens,
+            {stage: first.timings[stage] + second.timings[stage] for stage in second.timings},
+        )
 
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
         started = time.monotonic()
@@ -191,8 +215,29 @@ class Translator:
 
     def sources(self, model: str | None, target: str) -> tuple[str, ...]:
         """The languages that are translated into `target`. Raises UnknownModel."""
-        served = [d for engine in self.asked(model) for d in engine.manifest.directions]
+        served = self.directions(model)
         return tuple(dict.fromkeys(d.source for d in served if d.target == target))
+
+    def directions(self, model: str | None = None) -> Mapping[Direction, str | None]:
+        """What is served, by one model or by all; a direction of two steps with the language in
+        the middle. Raises UnknownModel."""
+        served = [d for engine in self.asked(model) for d in engine.manifest.directions]
+        steps = pivots(served) if self._pivot and model is None else {}
+        return {**dict.fromkeys(served), **steps}
+
+    def middle(
+        self, model: str | None, direction: Direction, alignment: bool = False
+    ) -> str | None:
+        """The language in the middle if a direction takes two steps, None if a model does it in
+        one. Raises RequestError if nothing does."""
+        middle = self.directions(model).get(direction)
+        if middle is None:
+            self.choose(model, direction, alignment)
+        elif alignment:
+            raise NoAlignment(
+                "alignment", f"{direction} goes by way of {middle}, so words cannot be linked"
+            )
+        return middle
 
     def asked(self, model: str | None) -> list[Engine]:
         """The named engine, or all. Raises UnknownModel."""
