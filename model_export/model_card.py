@@ -33,6 +33,11 @@ def _lines(manifest: Manifest) -> Iterator[str]:
             f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
             f"{provenance.target_tokens:,} target tokens"
         )
+    for spec in manifest.confidence:
+        yield (
+            f"- confidence {spec.direction}: that chrF2 is {spec.threshold:g} or more; expected "
+            f"calibration error {spec.error:.3f} on {spec.sentences:,} sentences"
+        )
     yield ""
     if manifest.scores:
         yield "## Scores"

@@ -3,18 +3,21 @@
 `language` is always the one that was translated into.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine.request import Decoded, Hypothesis
+from service.engine.request import Decoded
 from service.engine.vocabulary import Piece, Vocabulary
-from service.preparation import PreparedText
+from service.preparation import PreparedText, Sentence
 from service.text.alignment import Span, WordLink, link_words
 from service.text.language import Detection
+from service.text.projection import Attention
 from service.text.quality import Fault, QualityWarning
+from service.text.restoration import restore
+from service.text.rewriting import Rewriting
 from service.text.segmentation import Segmentation
 
 
@@ -82,36 +85,61 @@ def untranslated(text: str, detected: Detection) -> Translation:
     return Translation(detected.language, None, (hypothesis,), detected=detected)
 
 
-def join_sentences(
+def spell(
     vocabulary: Vocabulary,
     language: str,
     text: PreparedText,
     sentences: Sequence[Decoded],
     prefix: str = "",
-) -> tuple[tuple[TextHypothesis, ...], tuple[SentenceAlignment, ...] | None]:
-    """Hypotheses of the whole text, best first, and alignments if they were asked for.
+) -> list[list[Rewriting]]:
+    """The hypotheses of each sentence, as the model said them and with all that it was not shown.
 
-    The i-th hypothesis of a text is made of the i-th hypotheses of its sentences. The first
-    sentence was made to begin with `prefix`.
+    The first sentence was made to begin with `prefix`, and does so to the letter.
+    """
+    spelt = []
+    for place, (sentence, decoded) in enumerate(zip(text.sentences, sentences, strict=True)):
+        said = [vocabulary.decode(hypothesis.ids) for hypothesis in decoded.hypotheses]
+        if prefix and place == 0:
+            said = [vocabulary.continue_prefix(prefix, each) for each in said]
+        attention = attention_of(vocabulary, language, sentence, decoded)
+        # Only the best one has attention; in the others things find their places without.
+        spelt.append(
+            [
+                restore(sentence.shielded, sentence.terms, each, None if rank else attention)
+                for rank, each in enumerate(said)
+            ]
+        )
+    return [[each.rewriting for each in hypotheses] for hypotheses in spelt]
+
+
+def attention_of(
+    vocabulary: Vocabulary, language: str, sentence: Sentence, decoded: Decoded
+) -> Attention | None:
+    """What the model looked at, if that is needed to put the sentence together."""
+    if decoded.alignment is None or not sentence.needs_alignment:
+        return None
+    read = vocabulary.source_pieces(sentence.shown, language)
+    said = vocabulary.target_pieces(decoded.hypotheses[0].ids)
+    return Attention(decoded.alignment, spans_of(read), spans_of(said))
+
+
+def join_sentences(
+    text: PreparedText, sentences: Sequence[Decoded], spelt: Sequence[Sequence[Rewriting]]
+) -> tuple[TextHypothesis, ...]:
+    """Hypotheses of the whole text, best first.
+
+    The i-th hypothesis of a text is made of the i-th hypotheses of its sentences.
     """
     count = max((len(sentence.hypotheses) for sentence in sentences), default=1)
     joined = []
     for rank in range(count):
         # A sentence with fewer hypotheses repeats its last one.
-        chosen = [s.hypotheses[min(rank, len(s.hypotheses) - 1)] for s in sentences]
-        whole = text.segmentation.join(spell(vocabulary, chosen, prefix))
+        ranks = [min(rank, len(sentence.hypotheses) - 1) for sentence in sentences]
+        chosen = [s.hypotheses[r] for s, r in zip(sentences, ranks, strict=True)]
+        texts = [each[r].after for each, r in zip(spelt, ranks, strict=True)]
         score, tokens = sum(h.score for h in chosen), sum(len(h.ids) for h in chosen)
-        joined.append(TextHypothesis(whole, score, tokens))
-    aligned = align_sentences(vocabulary, language, text.segmentation, sentences, prefix)
-    return tuple(joined), aligned
-
-
-def spell(vocabulary: Vocabulary, sentences: Sequence[Hypothesis], prefix: str) -> list[str]:
-    """The texts of some sentences, the first of which begins with the prefix to the letter."""
-    texts = [vocabulary.decode(hypothesis.ids) for hypothesis in sentences]
-    if prefix and texts:
-        texts[0] = vocabulary.continue_prefix(prefix, texts[0])
-    return texts
+        joined.append(TextHypothesis(text.segmentation.join(texts), score, tokens))
+    return tuple(joined)
 
 
 def warn(
@@ -129,37 +157,46 @@ def warn(
     )
 
 
+def spans_of(pieces: Sequence[Piece]) -> tuple[Span, ...]:
+    """Where pieces stand."""
+    return tuple(Span(piece.start, piece.end) for piece in pieces)
+
+
 def align_sentences(
     vocabulary: Vocabulary,
     language: str,
-    segmentation: Segmentation,
+    text: PreparedText,
     sentences: Sequence[Decoded],
-    prefix: str = "",
-) -> tuple[SentenceAlignment, ...] | None:
-    """Pieces, spans, attention and word links of the best hypotheses; None if nobody asked."""
-    translated = spell(vocabulary, [sentence.hypotheses[0] for sentence in sentences], prefix)
+    translated: Sequence[Rewriting],
+) -> tuple[SentenceAlignment, ...]:
+    """Pieces, spans, attention and word links of the best hypotheses. What the model was not shown
+    counts as what stood for it."""
+    segmentation = text.segmentation
     found = []
-    for text, translation, sentence, source_start, target_start in zip(
-        segmentation.sentences,
-        translated,
+    for sentence, decoded, translation, source_start, target_start in zip(
+        text.sentences,
         sentences,
+        translated,
         segmentation.starts(segmentation.sentences),
-        segmentation.starts(translated),
+        segmentation.starts([each.after for each in translated]),
         strict=True,
     ):
-        if sentence.alignment is None:
-            return None
-        read = vocabulary.source_pieces(text, language)
-        said = vocabulary.target_pieces(sentence.hypotheses[0].ids)
-        spans = [[Span(piece.start, piece.end) for piece in pieces] for pieces in (read, said)]
-        links = link_words(sentence.alignment, (text, spans[0]), (translation, spans[1]))
+        assert decoded.alignment is not None, "asked for, for every sentence"
+        shown = sentence.shielded.rewriting
+        read = moved(vocabulary.source_pieces(sentence.shown, language), shown.backward)
+        said = moved(vocabulary.target_pieces(decoded.hypotheses[0].ids), translation.forward)
+        links = link_words(
+            decoded.alignment,
+            (sentence.text, spans_of(read)),
+            (translation.after, spans_of(said)),
+        )
         found.append(
             SentenceAlignment(
-                Span(0, len(text)).shifted(source_start),
-                Span(0, len(translation)).shifted(target_start),
+                Span(0, len(sentence.text)).shifted(source_start),
+                Span(0, len(translation.after)).shifted(target_start),
                 shift_pieces(read, source_start),
                 shift_pieces(said, target_start),
-                sentence.alignment,
+                decoded.alignment,
                 tuple(
                     WordLink(link.source.shifted(source_start), link.target.shifted(target_start))
                     for link in links
@@ -167,6 +204,12 @@ def align_sentences(
             )
         )
     return tuple(found)
+
+
+def moved(pieces: Sequence[Piece], move: Callable[[Span], Span]) -> tuple[Piece, ...]:
+    """The pieces where a rewriting puts them."""
+    spans = [move(Span(piece.start, piece.end)) for piece in pieces]
+    return tuple(Piece(p.text, s.start, s.end) for p, s in zip(pieces, spans, strict=True))
 
 
 def shift_pieces(pieces: Sequence[Piece], by: int) -> tuple[Piece, ...]:

@@ -7,15 +7,25 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from service.assembly import Translation, join_sentences, untranslated, warn
+from service.assembly import (
+    Translation,
+    align_sentences,
+    join_sentences,
+    spell,
+    untranslated,
+    warn,
+)
 from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
+from service.engine.request import Decoded
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
+from service.lifecycle.model import Model
+from service.lifecycle.served import ServedModels
 from service.metrics import STAGES
 from service.pivot import first_choice, joined, pivots
-from service.preparation import PreparedText, prepare
+from service.preparation import Cutting, PreparedText, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
 from service.text.glossary import NO_TERMS, Glossary
@@ -49,6 +59,11 @@ class TranslationRequest:
     glossary: Glossary = NO_TERMS
     token_scores: bool = False
     """Whether the best hypotheses come with the scores of their sentences and pieces."""
+
+    @property
+    def cutting(self) -> Cutting:
+        """How the texts are taken apart."""
+        return Cutting(self.splitting, self.glossary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +101,27 @@ class TranslatedPart:
 
 
 class Translator:
-    """Holds the engines by name; the first that serves a direction is its default."""
+    """Translates with the models that are served now, or with engines that stay as they are; the
+    first that serves a direction is its default."""
 
     def __init__(
         self,
-        engines: Sequence[Engine],
+        models: ServedModels | Iterable[Engine],
         identifier: LanguageIdentifier | None = None,
         max_sentences: int = 10_000,
         second_tries: bool = True,
         pivot: bool = False,
     ) -> None:
-        self.engines = {engine.manifest.name: engine for engine in engines}
+        self.served = models if isinstance(models, ServedModels) else ServedModels.of(models)
         self._identifier = identifier
         self._max_sentences = max_sentences
         self._second_tries = second_tries
         self._pivot = pivot
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """Every model, by the name that requests use."""
+        return self.served.by_name
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
@@ -153,7 +174,8 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        languages = sorted({direction.source for direction in self.directions()})
+        served = {d for m in self.models.values() for d in m.manifest.directions}
+        languages = sorted({direction.source for direction in served | self.directions().keys()})
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]
         return self._identifier.identify(text, languages)
@@ -181,30 +203,40 @@ class Translator:
         )
 
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
+        with self.served.hold() as holding:
+            model = self.choose(request.model, part.direction, request.alignment)
+            return await self._translate_with(await holding.take(model), part, request)
+
+    async def _translate_with(
+        self, engine: Engine, part: Part, request: TranslationRequest
+    ) -> TranslatedPart:
         started = time.monotonic()
-        engine = self.choose(request.model, part.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest, engine.vocabulary)
         texts, timings = await _run(
-            request, lambda: prepare(engine, part.direction, part.texts, request.splitting)
+            request, lambda: prepare(engine, part.direction, part.texts, request.cutting)
         )
-        sentences = [sentence for text in texts for sentence in text.segmentation.sentences]
+        sentences = [sentence for text in texts for sentence in text.sentences]
         if len(sentences) > self._max_sentences:
             most, found = self._max_sentences, len(sentences)
             raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        able = engine.manifest.aligner is not None
         inputs = [
-            SearchInput(source, for_sentence(options, source, place == 0), request.alignment)
+            SearchInput(
+                sentence.source,
+                for_sentence(options, sentence.source, place == 0),
+                able and (request.alignment or sentence.needs_alignment),
+            )
             for text in texts
-            for place, source in enumerate(text.sources)
+            for place, sentence in enumerate(text.sentences)
         ]
         decoded = await engine.decode(inputs, request.bulk)
         look = Review(engine, part.direction, request.bulk, self._second_tries)
-        reviewed = await look.of(sentences, inputs, decoded)
+        reviewed = await look.of([each.shown for each in sentences], inputs, decoded)
         decoded = [each.decoded for each in reviewed]
-        for sentence in decoded:
-            engine.metrics.stage("queue", sentence.queue_seconds)
-            engine.metrics.stage("decode", sentence.decode_seconds)
-        timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
-        timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
+        for stage, seconds in stages_of(decoded).items():
+            for each in seconds:
+                engine.metrics.stage(stage, each)
+            timings[stage] = max(seconds, default=0.0)
         result = await _run(
             request, lambda: finish(engine, part, request, texts, reviewed, timings)
         )
@@ -221,7 +253,7 @@ class Translator:
     def directions(self, model: str | None = None) -> Mapping[Direction, str | None]:
         """What is served, by one model or by all; a direction of two steps with the language in
         the middle. Raises UnknownModel."""
-        served = [d for engine in self.asked(model) for d in engine.manifest.directions]
+        served = [d for each in self.asked(model) for d in each.manifest.directions]
         steps = pivots(served) if self._pivot and model is None else {}
         return {**dict.fromkeys(served), **steps}
 
@@ -239,34 +271,43 @@ class Translator:
             )
         return middle
 
-    def asked(self, model: str | None) -> list[Engine]:
-        """The named engine, or all. Raises UnknownModel."""
+    def asked(self, name: str | None) -> Sequence[Model]:
+        """The named model, or all that are a default. Raises UnknownModel."""
+        if name is None:
+            return self.served.defaults
+        model = self.served.find(name)
         if model is None:
-            return list(self.engines.values())
-        if model not in self.engines:
-            raise UnknownModel(
-                "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
-            )
-        return [self.engines[model]]
+            listing = _listing("model", self.models)
+            raise UnknownModel("model", f"unknown model {name!r}; {listing}")
+        return [model]
 
-    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
-        """The named engine, or the direction's first. Raises RequestError that lists what is."""
-        asked = self.asked(model)
-        serving = [engine for engine in asked if direction in engine.manifest.directions]
+    def choose(self, name: str | None, direction: Direction, alignment: bool = False) -> Model:
+        """The named model, or the direction's first. Raises RequestError that lists what is."""
+        asked = self.asked(name)
+        serving = [model for model in asked if direction in model.manifest.directions]
         if not serving:
-            served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
+            served = dict.fromkeys(str(d) for model in asked for d in model.manifest.directions)
             raise UnsupportedDirection(
                 "target", f"cannot translate {direction}; {_listing('direction', served)}"
             )
-        fitting = [engine for engine in serving if engine.manifest.aligner or not alignment]
+        fitting = [model for model in serving if model.manifest.aligner or not alignment]
         if not fitting:
-            able = [name for name, e in self.engines.items() if e.manifest.aligner]
+            able = [each for each, model in self.models.items() if model.manifest.aligner]
             raise NoAlignment(
                 "alignment",
                 f"{serving[0].manifest.name} has no attention to show; models with alignment: "
                 f"{', '.join(able) or 'none'}",
             )
         return fitting[0]
+
+
+def stages_of(decoded: Sequence[Decoded]) -> dict[str, list[float]]:
+    """The seconds that each sentence spent in the engine, by stage."""
+    return {
+        "queue": [sentence.queue_seconds for sentence in decoded],
+        "encode": [sentence.encode_seconds for sentence in decoded],
+        "decode": [sentence.decode_seconds for sentence in decoded],
+    }
 
 
 async def _run(request: TranslationRequest, work: Callable[[], ResultT]) -> ResultT:
@@ -321,11 +362,11 @@ def finish(
     left = iter(reviewed)
     direction = part.direction
     translations = [
-        assemble(engine, direction, request, text, list(islice(left, len(text.sources))))
+        assemble(engine, direction, request, text, list(islice(left, len(text.sentences))))
         for text in texts
     ]
     timings["detokenise"] = time.monotonic() - started
-    source_tokens = sum(len(source) for text in texts for source in text.sources)
+    source_tokens = sum(len(each.source) for text in texts for each in text.sentences)
     target_tokens = sum(translation.hypotheses[0].tokens for translation in translations)
     characters = sum(map(len, part.texts))
     engine.metrics.translated(str(direction), source_tokens, target_tokens, characters)
@@ -340,18 +381,19 @@ def assemble(
     reviewed: Sequence[Reviewed],
 ) -> Translation:
     """The translation of one text, of its sentences."""
-    vocabulary, segmentation = engine.vocabulary, text.segmentation
-    prefix = request.decoding.target_prefix or ""
+    vocabulary, target = engine.vocabulary, direction.target
     decoded = [each.decoded for each in reviewed]
+    spelt = spell(vocabulary, target, text, decoded, request.decoding.target_prefix or "")
+    best = [hypotheses[0] for hypotheses in spelt]
     spec = calibration(engine.manifest, direction)
-    scores = None
-    if request.token_scores:
-        scores = score_sentences(vocabulary, spec, segmentation, decoded, prefix)
     return Translation(
         direction.source,
         engine.manifest.name,
-        *join_sentences(vocabulary, direction.target, text, decoded, prefix),
-        warnings=warn(segmentation, [each.faults for each in reviewed]),
-        confidence=text_confidence(spec, segmentation.sentences, decoded),
-        scores=scores,
+        join_sentences(text, decoded, spelt),
+        align_sentences(vocabulary, target, text, decoded, best) if request.alignment else None,
+        warnings=warn(text.segmentation, [each.faults for each in reviewed]),
+        confidence=text_confidence(spec, text.segmentation.sentences, decoded),
+        scores=score_sentences(vocabulary, spec, text, decoded, best)
+        if request.token_scores
+        else None,
     )

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from service.assembly import SentenceScores, shift_pieces, spell
+from service.assembly import SentenceScores, moved, shift_pieces
 from service.engine.bundle import ConfidenceSpec, Direction, Manifest
 from service.engine.request import Decoded, Hypothesis
 from service.engine.vocabulary import Vocabulary
+from service.preparation import PreparedText
 from service.text.alignment import Span
-from service.text.segmentation import Segmentation
+from service.text.rewriting import Rewriting
 
 
 def calibration(manifest: Manifest, direction: Direction) -> ConfidenceSpec | None:
@@ -46,26 +47,28 @@ def text_confidence(
 def score_sentences(
     vocabulary: Vocabulary,
     spec: ConfidenceSpec | None,
-    segmentation: Segmentation,
+    text: PreparedText,
     decoded: Sequence[Decoded],
-    prefix: str = "",
+    spelt: Sequence[Rewriting],
 ) -> tuple[SentenceScores, ...]:
-    """Scores and confidence of each sentence of a text."""
-    best = [each.hypotheses[0] for each in decoded]
-    translated = spell(vocabulary, best, prefix)
+    """Scores and confidence of each sentence of a text; `spelt` are the best hypotheses."""
+    segmentation = text.segmentation
+    translated = [each.after for each in spelt]
     starts = segmentation.starts(segmentation.sentences), segmentation.starts(translated)
-    return tuple(
-        SentenceScores(
-            Span(source, source + len(text)),
-            Span(target, target + len(translation)),
-            hypothesis.score,
-            None if spec is None else confidence(spec, hypothesis),
-            shift_pieces(vocabulary.target_pieces(hypothesis.ids), target)[
-                : len(hypothesis.token_scores)
-            ],
-            hypothesis.token_scores,
+    found = []
+    for sentence, rewriting, each, source, target in zip(
+        segmentation.sentences, spelt, decoded, *starts, strict=True
+    ):
+        hypothesis = each.hypotheses[0]
+        pieces = moved(vocabulary.target_pieces(hypothesis.ids), rewriting.forward)
+        found.append(
+            SentenceScores(
+                Span(source, source + len(sentence)),
+                Span(target, target + len(rewriting.after)),
+                hypothesis.score,
+                None if spec is None else confidence(spec, hypothesis),
+                shift_pieces(pieces, target)[: len(hypothesis.token_scores)],
+                hypothesis.token_scores,
+            )
         )
-        for text, translation, hypothesis, source, target in zip(
-            segmentation.sentences, translated, best, *starts, strict=True
-        )
-    )
+    return tuple(found)

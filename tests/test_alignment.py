@@ -17,7 +17,7 @@ MODELS = Path(__file__).parent.parent / "models"
 VOCABULARY = Vocabulary(MODELS / "en-ko-transformer/tokenizer.model")
 TEXTS = [
     "My brother bought two red apples at the market yesterday.",
-    "Good morning 🎉. Tom has 12 cats!\n\n  I like cafe\u0301 au lait.",
+    "Good morning 漢. Tom has 12 cats!\n\n  I like cafe\u0301 au lait.",
     unicodedata.normalize("NFD", "안녕하세요. 저는 학생이에요."),
     "👩‍👩‍👧 ㋿ １２３ hello",
 ]

@@ -85,6 +85,7 @@ class Decoding(BaseModel):
     )
     target_prefix: Annotated[str, AfterValidator(sound_text)] | None = Field(
         None,
+        max_length=2000,
         description="How the translation begins; the model goes on from there.",
         examples=["저는 학"],
     )

@@ -19,7 +19,7 @@ from service.api.schemas import (
 from service.api.state import ServiceOf
 from service.api.translating import translated
 from service.engine.bundle import Manifest
-from service.engine.engine import Engine
+from service.lifecycle.model import Model
 
 
 async def json_only(request: Request) -> None:  # async, or each call would change threads
@@ -56,7 +56,10 @@ async def translate(
 )
 async def models(service: ServiceOf) -> ModelsAnswer:
     """What each model translates, how large and how good it is, and what it was trained on."""
-    return ModelsAnswer(models=[describe(engine) for engine in service.translator.engines.values()])
+    served = service.translator.served
+    return ModelsAnswer(
+        models=[describe(model, served.is_default(model)) for model in served.by_name.values()]
+    )
 
 
 @router.get(
@@ -83,9 +86,9 @@ def licences(manifest: Manifest) -> list[str]:
     return sorted({*(data.licence for data in manifest.provenance.data), *own})
 
 
-def describe(engine: Engine) -> ModelAnswer:
+def describe(model: Model, default: bool) -> ModelAnswer:
     """What the API says of a model."""
-    manifest = engine.manifest
+    manifest = model.manifest
     return ModelAnswer(
         name=manifest.name,
         version=manifest.version,
@@ -110,5 +113,7 @@ def describe(engine: Engine) -> ModelAnswer:
             for score in manifest.scores
         ],
         alignment=manifest.aligner is not None,
-        ready=engine.healthy,
+        default=default,
+        loaded=model.loaded,
+        ready=model.healthy,
     )

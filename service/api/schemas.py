@@ -450,6 +450,15 @@ class ModelAnswer(BaseModel):
         ],
     )
     alignment: bool = Field(description="Whether it can show what it looks at.", examples=[True])
+    default: bool = Field(
+        description="Whether it is the version that requests get which name none; others are "
+        "asked for as NAME@VERSION.",
+        examples=[True],
+    )
+    loaded: bool = Field(
+        description="Whether it is in memory; if not, the next request for it waits for that.",
+        examples=[True],
+    )
     ready: bool = Field(description="Whether it takes work.", examples=[True])
 
 

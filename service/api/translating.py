@@ -8,6 +8,7 @@ from fastapi import Request
 from service.access.keys import Caller
 from service.api.checks import check, check_amounts
 from service.api.disconnect import while_connected
+from service.api.exchange import exchange_of
 from service.api.state import Service
 from service.api.urgency import urgency_of, within
 from service.assembly import untranslated
@@ -25,11 +26,17 @@ async def translated(
     urgency = urgency_of(request.headers, service.limits.max_seconds)
     wanted = replace(wanted, bulk=urgency.bulk)
     check(wanted, translator, service.limits)
+    exchange = exchange_of(request.scope)
+    if exchange is not None:
+        exchange.caller, exchange.wanted = caller.name, wanted
     async with (
         within(urgency.seconds),
         service.access.charged(caller, sum(map(len, wanted.texts))),
     ):
-        return await while_connected(request, translator.translate(wanted))
+        result = await while_connected(request, translator.translate(wanted))
+    if exchange is not None:
+        exchange.result = result
+    return result
 
 
 async def translated_or_same(

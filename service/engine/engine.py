@@ -17,7 +17,7 @@ from service.engine.vocabulary import Vocabulary, load_vocabulary
 from service.engine.waiting import Ticket
 from service.engine.worker import Worker
 from service.errors import BundleError, EngineFailed
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics, ModelMetrics, Readings
 
 
 class Engine:
@@ -51,12 +51,12 @@ class Engine:
 
         self.supervisor = Supervisor(manifest.name, hire, workers, self.scheduler, metrics, backoff)
         self.supervisor.start()
-        metrics.watch_queue(lambda: self.scheduler.waiting)
         self._submit = self.scheduler.submit
+        self._cache: SentenceCache | None = None
         if cache_bytes:
-            cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
-            metrics.watch_cache(lambda: cache.held)
-            self._submit = cache.submit
+            self._cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
+            self._submit = self._cache.submit
+        metrics.watch(self.read)
 
     @classmethod
     def load(
@@ -73,7 +73,7 @@ class Engine:
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
         model = open_model(bundle, threads)
-        named = metrics.for_model(bundle.manifest.name)
+        named = metrics.for_model(bundle.manifest.name, bundle.manifest.version)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
         try:
             engine.warm_up()
@@ -106,14 +106,23 @@ class Engine:
             return await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
         finally:
             for ticket in tickets:
-                ticket.future.cancel()
+                if ticket.future.cancel():
+                    self.metrics.abandoned()
 
     @property
     def healthy(self) -> bool:
         """Whether it takes work and all workers are alive."""
         return self.scheduler.open and self.scheduler.complete
 
+    def read(self) -> Readings:
+        """What waits, runs and is kept now."""
+        running = [worker.running for worker in self.supervisor.workers]
+        sentences, tokens = (sum(each) for each in zip(*running, strict=True))
+        held = self._cache.held if self._cache else (0, 0)
+        return Readings(*self.scheduler.waiting, sentences, tokens, *held)
+
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self.scheduler.close()
         self.supervisor.join()
+        self.metrics.unwatch(self.read)

@@ -159,7 +159,9 @@ class SentenceCache:
         size = size_of(sentence, decoded)
         if sentence in self._finished or size > self._limit:
             return
-        self._finished[sentence] = replace(decoded, queue_seconds=0.0, decode_seconds=0.0)
+        self._finished[sentence] = replace(
+            decoded, queue_seconds=0.0, encode_seconds=0.0, decode_seconds=0.0
+        )
         self._bytes += size
         while self._bytes > self._limit:
             self._bytes -= size_of(*self._finished.popitem(last=False))
@@ -167,7 +169,11 @@ class SentenceCache:
 
 def _as_seen(decoded: Decoded, submitted: float, arrived: float) -> Decoded:
     """With the seconds that somebody spent who came when it waited already, or even ran."""
-    started = submitted + decoded.queue_seconds
-    ended = started + decoded.decode_seconds
-    began = max(started, arrived)
-    return replace(decoded, queue_seconds=began - arrived, decode_seconds=max(0.0, ended - began))
+    began = submitted + decoded.queue_seconds
+    encoded = began + decoded.encode_seconds
+    ended = encoded + decoded.decode_seconds
+    queue, encode, decode = (
+        max(end, arrived) - max(start, arrived)
+        for start, end in ((submitted, began), (began, encoded), (encoded, ended))
+    )
+    return replace(decoded, queue_seconds=queue, encode_seconds=encode, decode_seconds=decode)

@@ -17,6 +17,8 @@ from service.errors import BundleError
 
 WORD = "\u2581"
 """SentencePiece's space, which begins the first piece of a word."""
+LATER_PARTS = 8
+"""Pieces at the end of a half word that one longer piece is looked for in place of."""
 
 
 def language_tag(language: str) -> str:
@@ -81,7 +83,8 @@ class Vocabulary:
         if text[-1:].isspace():
             return TargetPrefix(tuple(ids), self._beginning(WORD) | {self.eos_id})
         words = [i for i, piece in enumerate(pieces) if piece.startswith(WORD)]
-        for place in range(words[-1] if words else 0, len(ids)):
+        word = max(words[-1] if words else 0, len(ids) - LATER_PARTS)
+        for place in range(word, len(ids)):
             if openings := self._beginning("".join(pieces[place:])):
                 return TargetPrefix(tuple(ids[:place]), openings, tuple(ids[place:]))
         return TargetPrefix(tuple(ids))

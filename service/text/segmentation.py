@@ -16,6 +16,9 @@ from sentencex import get_sentence_boundaries
 # and refuses lone surrogates; a plain space in their place keeps every index as it is.
 _HARMFUL = re.compile(r"[\s\ud800-\udfff]")
 
+OPAQUE = "\ue000"
+"""Stands in a text for a character of something that has no letters and must not be cut."""
+
 # Places where sentencex sees an end and a reader does not: an end inside or right after a match
 # is dropped. Joining two sentences costs the translation little, tearing one apart ruins it.
 _UNBROKEN = re.compile(
@@ -150,7 +153,7 @@ def _pieces(
             cut = _cut(text, start, limit)
             yield _trimmed(text, start, cut)
             start = cut
-            while text[start].isspace():
+            while start < end and text[start].isspace():
                 start += 1
         yield start, end
         start = stop
@@ -165,7 +168,7 @@ def _ends(text: str, language: str, splitting: Splitting) -> Iterator[int]:
     # Line by line, for sentencex lets a quote or a sentence run on over a line break.
     lines = text.splitlines(keepends=True) if splitting is Splitting.SENTENCES else [text]
     for line in lines:
-        safe = _HARMFUL.sub(" ", line)
+        safe = _HARMFUL.sub(" ", line).replace(OPAQUE, "0")
         unbroken = {
             index
             for match in _UNBROKEN.finditer(safe)
@@ -192,7 +195,10 @@ def _cut(text: str, start: int, limit: int) -> int:
     if borders:
         return borders[-1]
     # A single character built of more than limit code points is cut all the same.
-    return next((at for at in range(last, start, -1) if not _continues(text, at)), last)
+    cut = next((at for at in range(last, start, -1) if not _continues(text, at)), last)
+    while cut < len(text) and text[cut - 1] == text[cut] == OPAQUE:
+        cut += 1
+    return cut
 
 
 def _continues(text: str, at: int) -> bool:
@@ -201,5 +207,6 @@ def _continues(text: str, at: int) -> bool:
         unicodedata.category(text[at]).startswith("M")
         or _CONTINUES.match(text, at) is not None
         or text[at - 1] == "\u200d"
+        or text[at - 1] == text[at] == OPAQUE
         or _FLAG_HALVES.match(text, at - 1) is not None
     )

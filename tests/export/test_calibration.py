@@ -74,6 +74,7 @@ def test_the_command_writes_the_manifest_and_quantizing_takes_it_out(trained, tm
     try:
         output = run_command("calibrate", str(trained.bundle.path), str(pairs))
         assert "expected calibration error" in output
+        assert "confidence en-ko" in (trained.bundle.path / "README.md").read_text("utf-8")
         specs = load_bundle(trained.bundle.path).manifest.confidence
         assert [spec.direction for spec in specs] == ["en-ko", "ko-en"]
         assert all(spec.slope >= 0 for spec in specs)
