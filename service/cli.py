@@ -15,7 +15,8 @@ from service import logs
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, open_repository
 from service.decoding import DecodingChoice
-from service.errors import Seq2ServeError
+from service.engine.trial import try_out
+from service.errors import BundleError, Seq2ServeError
 from service.metrics import Metrics
 from service.pipeline import TranslationRequest, TranslationResult, Translator
 from service.settings import Settings
@@ -147,6 +148,21 @@ def key(
         raise typer.BadParameter(str(error)) from error
     typer.echo(f"key: {secret}", err=True)
     typer.echo(line)
+
+
+@app.command()
+def check(bundles: Annotated[list[Path], typer.Argument(help="Directories.")]) -> None:
+    """Try bundles out in a process of their own, as the service does; print what is wrong."""
+    refused = False
+    for bundle in bundles:
+        try:
+            try_out(bundle)
+        except (BundleError, OSError) as error:
+            refused = True
+            typer.echo(f"error: {error}", err=True)
+        else:
+            typer.echo(f"{bundle} is sound")
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command()

@@ -52,6 +52,8 @@ READINGS = {
     "sentence_cache_bytes": "Memory that the finished sentences take, about.",
 }
 
+LOAD_RESULTS = ("loaded", "failed")
+
 Read = Callable[[], Readings]
 
 
@@ -216,6 +218,8 @@ class Metrics:
             "model_load_seconds", "How long loading and warming up took.", *MODEL
         )
         self.model_loads = self._counter("model_loads", "Bundles opened.", "result")
+        for result in LOAD_RESULTS:
+            self.model_loads.labels(result)  # from zero, or the first failure would be no increase
         self.model_unloads = self._counter("model_unloads", "Engines closed.", "reason")
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,25 +19,31 @@ from service.assembly import (
 from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
-from service.engine.request import Decoded
+from service.engine.request import Decoded, Progress
 from service.engine.search import SearchInput
+from service.engine.waiting import Standing
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.lifecycle.model import Model
 from service.lifecycle.served import ServedModels
 from service.metrics import STAGES
 from service.pivot import first_choice, joined, pivots
-from service.preparation import Cutting, PreparedText, prepare
+from service.preparation import Cutting, PreparedText, Sentence, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
-from service.text.segmentation import Splitting
+from service.text.segmentation import Segmentation, Splitting
 
 ResultT = TypeVar("ResultT")
 SHORT = 1000
 """Characters. Longer requests are segmented and tokenised in another thread, so that the event
 loop only waits; for shorter ones changing threads would take longer than the work."""
+
+
+Listener = Callable[[Callable[[], str]], None]
+"""Told by a greedy search, while it translates a text of one sentence, how to spell what it has
+said so far. It is called in a worker's thread after each step, so it must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class TranslationRequest:
     glossary: Glossary = NO_TERMS
     token_scores: bool = False
     """Whether the best hypotheses come with the scores of their sentences and pieces."""
+    listener: Listener | None = None
 
     @property
     def cutting(self) -> Cutting:
@@ -191,7 +199,7 @@ class Translator:
             )
         source, target = part.direction.source, part.direction.target
         to_middle = replace(part, direction=Direction(source, middle))
-        plain = replace(request, decoding=first_choice(request.decoding))
+        plain = replace(request, decoding=first_choice(request.decoding), progress=None)
         first = await self._translate(to_middle, plain)
         texts = tuple(each.hypotheses[0].text for each in first.translations)
         onwards = Part(Direction(middle, target), texts, part.places)
@@ -216,21 +224,22 @@ class Translator:
             request, lambda: prepare(engine, part.direction, part.texts, request.cutting)
         )
         sentences = [sentence for text in texts for sentence in text.sentences]
-        if len(sentences) > self._max_sentences:
-            most, found = self._max_sentences, len(sentences)
-            raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        self.check_amount(len(sentences))
         able = engine.manifest.aligner is not None
+        progress = _progress(request.listener, engine, sentences)
         inputs = [
             SearchInput(
                 sentence.source,
                 for_sentence(options, sentence.source, place == 0),
                 able and (request.alignment or sentence.needs_alignment),
+                progress,
             )
             for text in texts
             for place, sentence in enumerate(text.sentences)
         ]
-        decoded = await engine.decode(inputs, request.bulk)
-        look = Review(engine, part.direction, request.bulk, self._second_tries)
+        standing = Standing.BULK if request.bulk else Standing.INTERACTIVE
+        decoded = await engine.decode(inputs, standing)
+        look = Review(engine, part.direction, self._second_tries)
         reviewed = await look.of([each.shown for each in sentences], inputs, decoded)
         decoded = [each.decoded for each in reviewed]
         for stage, seconds in stages_of(decoded).items():
@@ -244,6 +253,24 @@ class Translator:
         for stage in ("segment", "tokenise", "detokenise", "total"):
             engine.metrics.stage(stage, timings[stage])
         return result
+
+    async def cut(self, request: TranslationRequest, direction: Direction) -> Segmentation:
+        """The sentences that the request's first text would be translated in."""
+        with self.served.hold() as holding:
+            middle = self.middle(request.model, direction, request.alignment)
+            if middle is not None:
+                direction = Direction(direction.source, middle)
+            model = self.choose(request.model, direction, request.alignment)
+            engine = await holding.take(model)
+            work = partial(prepare, engine, direction, request.texts[:1], request.cutting)
+            ((prepared,), _) = await _run(request, work)
+        return prepared.segmentation
+
+    def check_amount(self, sentences: int) -> None:
+        """Raises LimitExceeded if there are too many for one request."""
+        if sentences > self._max_sentences:
+            most = self._max_sentences
+            raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
 
     def sources(self, model: str | None, target: str) -> tuple[str, ...]:
         """The languages that are translated into `target`. Raises UnknownModel."""
@@ -328,6 +355,15 @@ async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> Sequence[Resu
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _progress(
+    listener: Listener | None, engine: Engine, sentences: Sequence[Sentence]
+) -> Progress | None:
+    """What hears of a lone sentence; not of one that makes sense only when all is put back."""
+    if listener is None or len(sentences) != 1 or sentences[0].needs_alignment:
+        return None
+    return lambda said: listener(lambda: engine.vocabulary.decode(said))
 
 
 def _listing(what: str, names: Iterable[str]) -> str:

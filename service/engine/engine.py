@@ -14,7 +14,7 @@ from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
 from service.engine.supervisor import BACKOFF, Backoff, Ended, Supervisor
 from service.engine.vocabulary import Vocabulary, load_vocabulary
-from service.engine.waiting import Ticket
+from service.engine.waiting import Standing, Ticket
 from service.engine.worker import Worker
 from service.errors import BundleError, EngineFailed
 from service.metrics import Metrics, ModelMetrics, Readings
@@ -90,18 +90,21 @@ class Engine:
             for ticket in self.scheduler.submit([SearchInput(source, options)]):
                 ticket.future.result()
 
-    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
-        """A ticket for each sentence, in their order. What is not in the cache is queued; `bulk`
-        yields to others.
+    def submit(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Ticket]:
+        """A ticket for each sentence, in their order. What is not in the cache is queued.
 
         For that it raises Overloaded, or EngineFailed once the engine has stopped.
         """
-        return self._submit(inputs, bulk)
+        return self._submit(inputs, standing)
 
-    async def decode(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Decoded]:
+    async def decode(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Decoded]:
         """As `submit`, and waits. To cancel it takes the sentences out of the queue and out of
         what runs."""
-        tickets = self.submit(inputs, bulk)
+        tickets = self.submit(inputs, standing)
         try:
             return await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
         finally:

@@ -8,6 +8,7 @@ import pytest
 
 from service.app import Loaded, create_app, open_repository
 from service.engine.engine import Engine
+from service.engine.waiting import Standing
 from service.errors import BundleError
 from service.metrics import Metrics
 from service.pipeline import TranslationRequest, Translator
@@ -302,9 +303,9 @@ async def test_bulk_reaches_the_queue(client, monkeypatch):
     seen = []
     submit = Engine.submit
 
-    def noting(self, inputs, bulk=False):
-        seen.append(bulk)
-        return submit(self, inputs, bulk)
+    def noting(self, inputs, standing=Standing.INTERACTIVE):
+        seen.append(standing is Standing.BULK)
+        return submit(self, inputs, standing)
 
     monkeypatch.setattr(Engine, "submit", noting)
     for headers in ({}, {"X-Priority": "bulk"}, {"X-Priority": "Interactive"}):

@@ -52,9 +52,8 @@ class Queue:
     def __init__(self):
         self.tickets, self.full, self.now = [], False, 0.0
 
-    def submit(self, inputs, bulk):
+    def submit(self, inputs, _standing):
         """Takes all or none."""
-        self.bulk = bulk
         if self.full:
             raise Overloaded(1.0)
         tickets = [Ticket(each, self.now) for each in inputs]
