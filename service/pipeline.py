@@ -199,7 +199,7 @@ class Translator:
             )
         source, target = part.direction.source, part.direction.target
         to_middle = replace(part, direction=Direction(source, middle))
-        plain = replace(request, decoding=first_choice(request.decoding), progress=None)
+        plain = replace(request, decoding=first_choice(request.decoding), listener=None)
         first = await self._translate(to_middle, plain)
         texts = tuple(each.hypotheses[0].text for each in first.translations)
         onwards = Part(Direction(middle, target), texts, part.places)
