@@ -7,6 +7,7 @@ from service.api import urgency
 from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
 from service.api.events import EXAMPLE, EventStream
+from service.api.glossary_terms import with_terms
 from service.api.languages import name, targets_by_source
 from service.api.schemas import (
     DirectionAnswer,
@@ -20,6 +21,7 @@ from service.api.schemas import (
 )
 from service.api.state import ServiceOf
 from service.api.translating import streamed, translated
+from service.engine.bundle import Manifest
 from service.lifecycle.model import Model
 
 
@@ -49,7 +51,9 @@ async def translate(
     request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
 ) -> TranslateAnswer | Response:
     """Splits texts into sentences, translates them and joins them with their own white space."""
-    wanted = body.to_pipeline()
+    wanted = await with_terms(
+        body.to_pipeline(), service.glossaries, caller, body.stored_glossaries
+    )
     if body.stream:
         return EventStream(await streamed(request, service, caller, wanted), wanted.target)
     return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)
@@ -86,6 +90,13 @@ async def languages(service: ServiceOf) -> LanguagesAnswer:
     )
 
 
+def licences(manifest: Manifest) -> list[str]:
+    """Those of the data that a model was made of, or of an imported model itself."""
+    origin = manifest.provenance.origin
+    own = () if origin is None else (origin.licence,)
+    return sorted({*(data.licence for data in manifest.provenance.data), *own})
+
+
 def describe(model: Model, default: bool) -> ModelAnswer:
     """What the API says of a model."""
     manifest = model.manifest
@@ -100,7 +111,7 @@ def describe(model: Model, default: bool) -> ModelAnswer:
         max_target_length=manifest.limits.max_target_length,
         default_beam_size=manifest.decoding.beam_size,
         default_length_penalty=manifest.decoding.length_penalty,
-        licences=sorted({data.licence for data in manifest.provenance.data}),
+        licences=licences(manifest),
         scores=[
             ScoreAnswer(
                 data=score.data,

@@ -66,14 +66,25 @@ class TranslateRequest(_Strict):
         examples=[False],
     )
 
+    glossary_id: str | None = Field(
+        None,
+        description="A stored glossary of the caller; needs a source.",
+        examples=["def3a26b-3e84-45b3-84ae-0c0aaf3525f7"],
+    )
+
     stream: bool = Field(
         False,
         description="Whether the answer is a stream of events, sentence by sentence.",
         examples=[False],
     )
 
+    @property
+    def stored_glossaries(self) -> tuple[str, ...]:
+        """The ids of glossaries whose terms are wanted."""
+        return () if self.glossary_id is None else (self.glossary_id,)
+
     def to_pipeline(self) -> TranslationRequest:
-        """The same in the pipeline's words."""
+        """The same in the pipeline's words, but for stored glossaries."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         choice = self.decoding.choice()
         source = None if self.source == AUTO else self.source
@@ -259,6 +270,12 @@ class TranslationAnswer(BaseModel):
         "already, it comes back as it is.",
         examples=["en-ko-transformer"],
     )
+    pivot: str | None = Field(
+        None,
+        description="The language in the middle, only if no model translates in one step; then "
+        "`model` did the second.",
+        examples=[None],
+    )
     detected: DetectionAnswer | None = Field(
         None,
         description='Only if source was "auto".',
@@ -305,6 +322,7 @@ class TranslationAnswer(BaseModel):
             source=translation.source,
             target=target,
             model=translation.model,
+            pivot=translation.pivot,
             detected=detection(translation.detected),
             warnings=[
                 WarningAnswer(sentence=span(w.sentence), reason=w.reason, message=w.message)
