@@ -21,9 +21,10 @@ from service.engine.engine import Engine
 from service.engine.search import SearchInput
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
 from service.metrics import STAGES
-from service.preparation import Cutting, PreparedText, prepare
+from service.preparation import PreparedText, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
+from service.text.cutting import Cutting
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
@@ -59,7 +60,7 @@ class TranslationRequest:
     @property
     def cutting(self) -> Cutting:
         """How the texts are taken apart."""
-        return Cutting(self.splitting, self.glossary)
+        return Cutting(self.format, self.markup, self.splitting, self.glossary)
 
 
 @dataclass(frozen=True, slots=True)
