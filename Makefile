@@ -54,7 +54,7 @@ $(VENV)/base: pyproject.toml constraints.txt
 $(VENV)/dev: $(VENV)/base
 	@echo "Installing PyTorch, the exporter and the tools for tests into $(VENV)"
 	@$(PIP) torch
-	@$(PIP) --build-constraint constraints.txt --editable '.[export]' --group test --group lint
+	@$(PIP) --build-constraint constraints.txt --editable '.[export,tracing]' --group test --group lint
 	@touch $@
 
 serve: $(VENV)/base ## Install and serve the shipped models

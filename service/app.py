@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 from prometheus_client import start_http_server
@@ -14,7 +15,8 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import documents, glossaries, kserve, native, operations, page
+from service.api import documents, glossaries, kserve, lifecycle, native, operations, page
+from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
 from service.api.cors import CrossOrigin
 from service.api.deepl import account, multilingual
@@ -22,6 +24,7 @@ from service.api.deepl import errors as deepl_errors
 from service.api.deepl import glossaries as deepl_glossaries
 from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
+from service.api.exchange import SERVER_TIMING
 from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.libretranslate import errors as libretranslate_errors
 from service.api.libretranslate import text as libretranslate
@@ -30,17 +33,18 @@ from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
 from service.documents.jobs import DocumentJobs, JobLimits
 from service.documents.shelf import DirectoryShelf, MemoryShelf
-from service.engine.bundle import MANIFEST
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
 from service.engine.trial import try_out
-from service.errors import BundleError
 from service.glossary_store import GlossaryStore
+from service.lifecycle.repository import ModelRepository, RepositorySettings
+from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
+from service.tracing import open_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +55,8 @@ CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORI
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The engines that could be started, and what is wrong with the bundles that were left out."""
+    """Engines that somebody else has opened, which the application closes; and what is wrong with
+    those that are missing."""
 
     engines: tuple[Engine, ...]
     faults: tuple[str, ...]
@@ -62,10 +67,8 @@ FILE_PATHS = frozenset({documents.PATH})
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
-def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
-    """Starts an engine for every bundle in the models directory, the default model first."""
-    engines: list[Engine] = []
-    faults: list[str] = []
+def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
+    """The models directory; nothing of it is loaded yet."""
     bound_memory(settings.runtime_bytes)
     limits = SchedulerLimits(
         settings.batch_tokens,
@@ -73,33 +76,21 @@ def load_engines(settings: Settings, metrics: Metrics) -> Loaded:
         settings.waiting_tokens,
         settings.waiting_sentences,
     )
-    for path in sorted(file.parent for file in settings.models.glob(f"*/{MANIFEST}")):
-        try:
-            if settings.trial:
-                try_out(path)
-            engine = Engine.load(
-                path,
-                limits,
-                metrics,
-                settings.workers,
-                settings.threads,
-                settings.sentence_cache_bytes,
-            )
-            if any(other.manifest.name == engine.manifest.name for other in engines):
-                engine.close()
-                raise BundleError(str(path), [f"another one is named {engine.manifest.name} too"])
-        except BundleError as error:
-            logger.error("%s", error)
-            faults.append(str(error))
-            continue
-        manifest = engine.manifest
-        metrics.model_info.labels(manifest.name, manifest.version, manifest.precision).set(1)
-        logger.info("serving %s from %s", manifest.name, path)
-        engines.append(engine)
-    engines.sort(key=lambda engine: engine.manifest.name != settings.default_model)
-    if not engines and not faults:
-        faults.append(f"there is no bundle in {settings.models}")
-    return Loaded(tuple(engines), tuple(faults))
+
+    def open_engine(path: Path) -> Engine:
+        if settings.trial:
+            try_out(path)
+        return Engine.load(
+            path,
+            limits,
+            metrics,
+            settings.workers,
+            settings.threads,
+            settings.sentence_cache_bytes,
+        )
+
+    wanted = RepositorySettings(settings.models, settings.default_model, settings.models_bytes)
+    return ModelRepository(wanted, open_engine, metrics)
 
 
 def open_access(settings: Settings) -> Access:
@@ -139,8 +130,9 @@ def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
         thread.join()
 
 
-def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
-    """The application. Models are loaded while it already listens; `load` is replaced in tests."""
+def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
+    """The application. Models are loaded while it already listens: those of the models directory,
+    or what `load` gives."""
     metrics = Metrics()
     limits = RequestLimits(
         settings.max_texts,
@@ -153,20 +145,29 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     stored = GlossaryStore(settings.data)
     jobs = open_documents(settings)
     metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
-    service = Service(metrics, limits, access, jobs, stored)
+    tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
+    repository = open_repository(settings, metrics)
+    identifier = FastTextIdentifier(packaged_model())
+    translator = Translator(
+        repository.served, identifier, settings.max_sentences, settings.second_tries
+    )
+    service = Service(metrics, limits, access, jobs, stored, repository, translator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(_open(service, settings, load))
+        filling = asyncio.create_task(_fill(repository, settings, load, metrics))
         try:
             with metrics_server(settings, metrics):
                 yield
         finally:
             await jobs.close()
-            for engine in await loading:
-                await asyncio.to_thread(engine.close)
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+            await repository.close()
             access.close()
             stored.close()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="seq2serve",
@@ -181,6 +182,7 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     )
     app.state.service = service
     app.include_router(native.router)
+    app.include_router(lifecycle.router)
     app.include_router(documents.router)
     app.include_router(operations.router)
     if settings.metrics_port is None:
@@ -199,14 +201,21 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
         settings.max_file_bytes,
         FILE_PATHS,
     )
-    app.add_middleware(Instrumentation, metrics=metrics, limits=http, shapes=shapes)
+    app.add_middleware(
+        Instrumentation,
+        metrics=metrics,
+        limits=http,
+        shapes=shapes,
+        log=AccessLog(settings.log_texts),
+        tracing=tracing,
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=CORS_HEADERS,
-            expose_headers=["Location", "Retry-After", REQUEST_ID],
+            expose_headers=["Location", "Retry-After", REQUEST_ID, SERVER_TIMING],
             max_age=86_400,
         )
     origins = settings.libretranslate_origins
@@ -214,16 +223,21 @@ def create_app(settings: Settings, load: Loader = load_engines) -> FastAPI:
     return app
 
 
-async def _open(service: Service, settings: Settings, load: Loader) -> Sequence[Engine]:
+async def _fill(
+    repository: ModelRepository, settings: Settings, load: Loader | None, metrics: Metrics
+) -> None:
+    """Loads the models; then goes on looking for others, if it is to."""
     try:
-        loaded = await asyncio.to_thread(load, settings, service.metrics)
+        if load is None:
+            await repository.start()
+        else:
+            loaded = await asyncio.to_thread(load, settings, metrics)
+            for engine in loaded.engines:
+                repository.adopt(engine)
+            if not loaded.engines:
+                repository.give_up("; ".join(loaded.faults))
     except Exception:
         logger.exception("loading the models failed")
-        service.fail("loading the models failed")
-        return ()
-    identifier = FastTextIdentifier(packaged_model())
-    translator = Translator(
-        loaded.engines, identifier, settings.max_sentences, settings.second_tries
-    )
-    service.open(translator, loaded.faults)
-    return loaded.engines
+        repository.give_up("loading the models failed")
+    if load is None and settings.models_watch_seconds:
+        await DirectoryWatch(repository).run(settings.models_watch_seconds)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from service import logs
 from service.access.keys import KeyLimits, Scope, new_key
-from service.app import create_app, load_engines
+from service.app import create_app, open_repository
 from service.decoding import DecodingChoice
-from service.errors import Seq2ServeError
+from service.engine.trial import try_out
+from service.errors import BundleError, Seq2ServeError
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
+from service.pipeline import TranslationRequest, TranslationResult, Translator
 from service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -53,7 +54,7 @@ def serve(
     from service.server import server_config
 
     settings = _settings(host=host, port=port, models=models, workers=workers, log_level=log_level)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    logs.configure(settings.log_format, settings.log_level)
     # uvicorn drains on SIGTERM and then raises it once more; to be told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -81,20 +82,25 @@ def translate(
     if beam_size is not None and beam_size > settings.max_beam_size:
         raise typer.BadParameter(f"beam_size {beam_size} is above {settings.max_beam_size}")
     lines = _readable(texts) if texts else _lines_of_stdin()
-    loaded = load_engines(settings, Metrics())
-    translator = Translator(loaded.engines)
+    repository = open_repository(settings, Metrics())
     choice = DecodingChoice(beam_size=beam_size)
+
+    async def translate_all() -> TranslationResult:
+        await repository.start()
+        translator = Translator(repository.served)
+        try:
+            language = source or _only_source(translator, to)
+            request = TranslationRequest(tuple(lines), language, to, model, choice)
+            return await translator.translate(request)
+        finally:
+            await repository.close()
+
     try:
-        language = source or _only_source(translator, to)
-        request = TranslationRequest(tuple(lines), language, to, model, choice)
-        result = asyncio.run(translator.translate(request))
+        result = asyncio.run(translate_all())
     except Seq2ServeError as error:
-        for fault in (*loaded.faults, str(error)):
+        for fault in (*repository.faults, str(error)):
             typer.echo(f"error: {fault}", err=True)
         raise typer.Exit(1) from error
-    finally:
-        for engine in loaded.engines:
-            engine.close()
     for translation in result.translations:
         typer.echo(translation.hypotheses[0].text)
 
@@ -119,8 +125,8 @@ def _lines_of_stdin() -> list[str]:
 
 def _only_source(translator: Translator, target: str) -> str:
     """The first language that is translated into `target`; en for ko in an en-ko model."""
-    for engine in translator.engines.values():
-        for direction in engine.manifest.directions:
+    for each in translator.served.defaults:
+        for direction in each.manifest.directions:
             if direction.target == target:
                 return direction.source
     return "en" if target != "en" else "ko"
@@ -142,6 +148,21 @@ def key(
         raise typer.BadParameter(str(error)) from error
     typer.echo(f"key: {secret}", err=True)
     typer.echo(line)
+
+
+@app.command()
+def check(bundles: Annotated[list[Path], typer.Argument(help="Directories.")]) -> None:
+    """Try bundles out in a process of their own, as the service does; print what is wrong."""
+    refused = False
+    for bundle in bundles:
+        try:
+            try_out(bundle)
+        except (BundleError, OSError) as error:
+            refused = True
+            typer.echo(f"error: {error}", err=True)
+        else:
+            typer.echo(f"{bundle} is sound")
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -18,22 +19,31 @@ from service.assembly import (
 from service.decoding import MODEL_DEFAULTS, DecodingChoice, for_sentence, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
+from service.engine.request import Decoded, Progress
 from service.engine.search import SearchInput
+from service.engine.waiting import Standing
 from service.errors import LimitExceeded, NoAlignment, UnknownModel, UnsupportedDirection
+from service.lifecycle.model import Model
+from service.lifecycle.served import ServedModels
 from service.metrics import STAGES
-from service.preparation import PreparedText, prepare
+from service.preparation import PreparedText, Sentence, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
 from service.text.cutting import Cutting
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
-from service.text.segmentation import Splitting
+from service.text.segmentation import Segmentation, Splitting
 
 ResultT = TypeVar("ResultT")
 SHORT = 1000
 """Characters. Longer requests are segmented and tokenised in another thread, so that the event
 loop only waits; for shorter ones changing threads would take longer than the work."""
+
+
+Listener = Callable[[Callable[[], str]], None]
+"""Told by a greedy search, while it translates a text of one sentence, how to spell what it has
+said so far. It is called in a worker's thread after each step, so it must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class TranslationRequest:
     glossary: Glossary = NO_TERMS
     token_scores: bool = False
     """Whether the best hypotheses come with the scores of their sentences and pieces."""
+    listener: Listener | None = None
 
     @property
     def cutting(self) -> Cutting:
@@ -98,19 +109,25 @@ class TranslatedPart:
 
 
 class Translator:
-    """Holds the engines by name; the first that serves a direction is its default."""
+    """Translates with the models that are served now, or with engines that stay as they are; the
+    first that serves a direction is its default."""
 
     def __init__(
         self,
-        engines: Sequence[Engine],
+        models: ServedModels | Iterable[Engine],
         identifier: LanguageIdentifier | None = None,
         max_sentences: int = 10_000,
         second_tries: bool = True,
     ) -> None:
-        self.engines = {engine.manifest.name: engine for engine in engines}
+        self.served = models if isinstance(models, ServedModels) else ServedModels.of(models)
         self._identifier = identifier
         self._max_sentences = max_sentences
         self._second_tries = second_tries
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """Every model, by the name that requests use."""
+        return self.served.by_name
 
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """Translates all texts. Raises RequestError, Overloaded or EngineFailed.
@@ -163,42 +180,48 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        served = (d.source for e in self.engines.values() for d in e.manifest.directions)
+        served = (d.source for m in self.models.values() for d in m.manifest.directions)
         languages = sorted(set(served))
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]
         return self._identifier.identify(text, languages)
 
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
+        with self.served.hold() as holding:
+            model = self.choose(request.model, part.direction, request.alignment)
+            return await self._translate_with(await holding.take(model), part, request)
+
+    async def _translate_with(
+        self, engine: Engine, part: Part, request: TranslationRequest
+    ) -> TranslatedPart:
         started = time.monotonic()
-        engine = self.choose(request.model, part.direction, request.alignment)
         options = resolve_decoding(request.decoding, engine.manifest, engine.vocabulary)
         texts, timings = await _run(
             request, lambda: prepare(engine, part.direction, part.texts, request.cutting)
         )
         sentences = [sentence for text in texts for sentence in text.sentences]
-        if len(sentences) > self._max_sentences:
-            most, found = self._max_sentences, len(sentences)
-            raise LimitExceeded("text", f"{found} sentences in one request; at most {most}")
+        self.check_amount(len(sentences))
         able = engine.manifest.aligner is not None
+        progress = _progress(request.listener, engine, sentences)
         inputs = [
             SearchInput(
                 sentence.source,
                 for_sentence(options, sentence.source, place == 0),
                 able and (request.alignment or sentence.needs_alignment),
+                progress,
             )
             for text in texts
             for place, sentence in enumerate(text.sentences)
         ]
-        decoded = await engine.decode(inputs, request.bulk)
-        look = Review(engine, part.direction, request.bulk, self._second_tries)
+        standing = Standing.BULK if request.bulk else Standing.INTERACTIVE
+        decoded = await engine.decode(inputs, standing)
+        look = Review(engine, part.direction, self._second_tries)
         reviewed = await look.of([each.shown for each in sentences], inputs, decoded)
         decoded = [each.decoded for each in reviewed]
-        for sentence in decoded:
-            engine.metrics.stage("queue", sentence.queue_seconds)
-            engine.metrics.stage("decode", sentence.decode_seconds)
-        timings["queue"] = max((d.queue_seconds for d in decoded), default=0.0)
-        timings["decode"] = max((d.decode_seconds for d in decoded), default=0.0)
+        for stage, seconds in stages_of(decoded).items():
+            for each in seconds:
+                engine.metrics.stage(stage, each)
+            timings[stage] = max(seconds, default=0.0)
         result = await _run(
             request, lambda: finish(engine, part, request, texts, reviewed, timings)
         )
@@ -207,39 +230,63 @@ class Translator:
             engine.metrics.stage(stage, timings[stage])
         return result
 
+    async def cut(self, request: TranslationRequest, direction: Direction) -> Segmentation:
+        """The sentences that the request's first text would be translated in."""
+        with self.served.hold() as holding:
+            model = self.choose(request.model, direction, request.alignment)
+            engine = await holding.take(model)
+            work = partial(prepare, engine, direction, request.texts[:1], request.cutting)
+            ((prepared,), _) = await _run(request, work)
+        return prepared.segmentation
+
+    def check_amount(self, sentences: int) -> None:
+        """Raises LimitExceeded if there are too many for one request."""
+        if sentences > self._max_sentences:
+            most = self._max_sentences
+            raise LimitExceeded("text", f"{sentences} sentences in one request; at most {most}")
+
     def sources(self, model: str | None, target: str) -> tuple[str, ...]:
         """The languages that are translated into `target`. Raises UnknownModel."""
-        served = [d for engine in self.asked(model) for d in engine.manifest.directions]
+        served = [d for each in self.asked(model) for d in each.manifest.directions]
         return tuple(dict.fromkeys(d.source for d in served if d.target == target))
 
-    def asked(self, model: str | None) -> list[Engine]:
-        """The named engine, or all. Raises UnknownModel."""
+    def asked(self, name: str | None) -> Sequence[Model]:
+        """The named model, or all that are a default. Raises UnknownModel."""
+        if name is None:
+            return self.served.defaults
+        model = self.served.find(name)
         if model is None:
-            return list(self.engines.values())
-        if model not in self.engines:
-            raise UnknownModel(
-                "model", f"unknown model {model!r}; {_listing('model', self.engines)}"
-            )
-        return [self.engines[model]]
+            listing = _listing("model", self.models)
+            raise UnknownModel("model", f"unknown model {name!r}; {listing}")
+        return [model]
 
-    def choose(self, model: str | None, direction: Direction, alignment: bool = False) -> Engine:
-        """The named engine, or the direction's first. Raises RequestError that lists what is."""
-        asked = self.asked(model)
-        serving = [engine for engine in asked if direction in engine.manifest.directions]
+    def choose(self, name: str | None, direction: Direction, alignment: bool = False) -> Model:
+        """The named model, or the direction's first. Raises RequestError that lists what is."""
+        asked = self.asked(name)
+        serving = [model for model in asked if direction in model.manifest.directions]
         if not serving:
-            served = dict.fromkeys(str(d) for engine in asked for d in engine.manifest.directions)
+            served = dict.fromkeys(str(d) for model in asked for d in model.manifest.directions)
             raise UnsupportedDirection(
                 "target", f"cannot translate {direction}; {_listing('direction', served)}"
             )
-        fitting = [engine for engine in serving if engine.manifest.aligner or not alignment]
+        fitting = [model for model in serving if model.manifest.aligner or not alignment]
         if not fitting:
-            able = [name for name, e in self.engines.items() if e.manifest.aligner]
+            able = [each for each, model in self.models.items() if model.manifest.aligner]
             raise NoAlignment(
                 "alignment",
                 f"{serving[0].manifest.name} has no attention to show; models with alignment: "
                 f"{', '.join(able) or 'none'}",
             )
         return fitting[0]
+
+
+def stages_of(decoded: Sequence[Decoded]) -> dict[str, list[float]]:
+    """The seconds that each sentence spent in the engine, by stage."""
+    return {
+        "queue": [sentence.queue_seconds for sentence in decoded],
+        "encode": [sentence.encode_seconds for sentence in decoded],
+        "decode": [sentence.decode_seconds for sentence in decoded],
+    }
 
 
 async def _run(request: TranslationRequest, work: Callable[[], ResultT]) -> ResultT:
@@ -260,6 +307,15 @@ async def _all_of(work: Sequence[Coroutine[Any, Any, ResultT]]) -> Sequence[Resu
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _progress(
+    listener: Listener | None, engine: Engine, sentences: Sequence[Sentence]
+) -> Progress | None:
+    """What hears of a lone sentence; not of one that makes sense only when all is put back."""
+    if listener is None or len(sentences) != 1 or sentences[0].needs_alignment:
+        return None
+    return lambda said: listener(lambda: engine.vocabulary.decode(said))
 
 
 def _listing(what: str, names: Iterable[str]) -> str:

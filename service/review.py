@@ -2,7 +2,6 @@
 options, and the better one is kept. Knows sentences, not the texts that they are of."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +10,11 @@ from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import Decoded, FinishReason
 from service.engine.search import SearchInput
-from service.errors import Seq2ServeError
+from service.engine.waiting import Standing
 from service.text.quality import Fault, faults, severity
 
 MANY = 20
 """Sentences. More are judged in another thread, so that the event loop only waits."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +31,13 @@ class Review:
 
     engine: Engine
     direction: Direction
-    bulk: bool = False
-    """Whether second tries yield to others, as the first ones did."""
     second_tries: bool = True
     """Without them bad sentences are only named."""
 
     async def of(
         self, sentences: Sequence[str], inputs: Sequence[SearchInput], decoded: Sequence[Decoded]
     ) -> list[Reviewed]:
-        """Judges the sentences, and gives those that are bad one more try."""
+        """Judges the sentences, and gives those that are bad one more try. Raises EngineFailed."""
         if len(sentences) > MANY:
             found = await asyncio.to_thread(self._judge_all, sentences, decoded)
         else:
@@ -81,12 +76,8 @@ class Review:
             for i in bad
             if (other := second_try(inputs[i].options, beam_size)) is not None
         }
-        try:
-            decoded = await self.engine.decode(list(tries.values()), self.bulk) if tries else []
-        except Seq2ServeError:
-            # The first answers are better than none.
-            logger.info("no second try for %d sentences", len(tries), exc_info=True)
-            return {}
+        # Never turned away, or an answer would depend on what else the server does.
+        decoded = await self.engine.decode(list(tries.values()), Standing.ACCEPTED) if tries else []
         return dict(zip(tries, decoded, strict=True))
 
 

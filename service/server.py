@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
+MOMENT = 0.05
 
 
 def http_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
@@ -45,7 +46,11 @@ def http_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
 
         def _wait(self) -> None:
             self._head_bytes = 0
-            self._waiting = self.loop.call_later(head_seconds, self.transport.close)
+            self._waiting = self.loop.call_later(head_seconds, self._look_once_more)
+
+        def _look_once_more(self) -> None:
+            # If it is the loop that is late, the headers may be there, unread: timers come first.
+            self._waiting = self.loop.call_later(MOMENT, self.transport.close)
 
         def _stop_waiting(self) -> None:
             if self._waiting is not None:
@@ -62,6 +67,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level,
+        log_config=None,
         access_log=False,
         http=http_protocol(settings.head_seconds),
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 def available_cores() -> int:
@@ -34,6 +35,17 @@ class Settings(BaseSettings):
     default_model: str = Field(
         "en-ko-transformer",
         description="Model to prefer, if it is loaded, when several serve a direction.",
+    )
+    models_watch_seconds: float = Field(
+        0,
+        ge=0,
+        description="How often to look for bundles that are new, changed or gone; 0 is never.",
+    )
+    models_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory for loaded bundles, about; those that were asked for longest ago make "
+        "room for others and are loaded again when they are asked for. 0 is no limit.",
     )
     workers: int = Field(
         default_factory=available_cores,
@@ -138,3 +150,14 @@ class Settings(BaseSettings):
     )
     page: bool = Field(True, description="Whether the web page is served at /.")
     log_level: LogLevel = Field("info", description="How much to log.")
+    log_format: LogFormat = Field(
+        "text", description="text for people, json for machines: one object a line."
+    )
+    log_texts: bool = Field(
+        False, description="Whether the log has what was translated, and into what; json only."
+    )
+    tracing: str | None = Field(
+        None,
+        description="Address of an OpenTelemetry collector, such as "
+        "http://localhost:4318/v1/traces; needs seq2serve[tracing].",
+    )

@@ -186,7 +186,7 @@ def make_engine(
 ) -> Engine:
     """A running engine; close it."""
     manifest = make_manifest(name, directions)
-    metrics = (metrics or Metrics()).for_model(name)
+    metrics = (metrics or Metrics()).for_model(name, manifest.version)
     model = model or EchoModel()
     limits = SchedulerLimits(**limits)
     vocabulary = FakeVocabulary()

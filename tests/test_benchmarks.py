@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI, Response
 
+from benchmarks import fleet
 from benchmarks.costs import SAMPLED, open_engine, soak
 from benchmarks.decoders import Work, our_decoder, python_share
 from benchmarks.interleave import QUICK, speeds
@@ -136,3 +137,12 @@ def test_a_load_counts_throughput_in_time_and_latency_of_all():
     load = load_of("ours", 1, 2, rounds, seconds=1.0)
     assert (load.sentences_per_second, load.tokens_per_second) == (0.5, 5.0)
     assert (load.p50, load.failures) == (750.0, 1)
+
+
+def test_a_fleet_is_computed_from_the_report():
+    """Fails when the report and its reader do not fit each other any more."""
+    rates = fleet.measured(fleet.REPORT.read_text("utf-8"))
+    assert rates.keys() == {"greedy", "beam 4"}
+    (planned,) = fleet.plan(1000, {"greedy": 100.0}, characters=50)
+    assert (planned.cores, planned.pods, planned.memory) == (15, 8, 6.0)
+    assert planned.core_seconds == pytest.approx(1e6 / 50 / 70)

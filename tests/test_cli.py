@@ -123,3 +123,14 @@ def test_a_file_of_keys_with_faults_stops_the_start(tmp_path, monkeypatch):
     result = run("serve", "--port", "0")
     assert result.exit_code == 2
     assert "line 1: needs a name, scopes and a hash" in result.stderr
+
+
+def test_bundles_are_checked(tmp_path):
+    """What is sound is said to be, and what is not with its faults; the exit code tells."""
+    sound = ROOT / "models/en-ko-rnn-seq2seq"
+    (tmp_path / "manifest.json").write_text("{}", "utf-8")
+    result = run("check", str(sound), str(tmp_path))
+    assert result.exit_code == 1
+    assert f"{sound} is sound" in result.stdout
+    assert "format_version is None" in result.stderr
+    assert run("check", str(tmp_path / "none")).exit_code == 1

@@ -129,7 +129,7 @@ async def test_usage_counts_characters_and_pieces(translator):
 async def test_timings_have_every_stage(translator):
     """One record of seconds travels with the result."""
     timings = (await translator.translate(request("Good morning."))).timings
-    stages = {"segment", "tokenise", "queue", "decode", "detokenise", "total"}
+    stages = {"segment", "tokenise", "queue", "encode", "decode", "detokenise", "total"}
     assert set(timings) == stages
     assert all(seconds >= 0 for seconds in timings.values())
 
@@ -224,9 +224,9 @@ async def test_the_first_engine_that_serves_a_direction_is_its_default(engines):
     one = engines(name="one", directions=(("en", "ko"),))
     two = engines(name="two")
     translator = Translator([one, two])
-    assert translator.choose(None, EN_KO) is one
-    assert translator.choose(None, Direction("ko", "en")) is two
-    assert translator.choose("two", EN_KO) is two
+    assert translator.choose(None, EN_KO).running.engine is one
+    assert translator.choose(None, Direction("ko", "en")).running.engine is two
+    assert translator.choose("two", EN_KO).running.engine is two
     assert (await translator.translate(request("Hi.", model="two"))).model == "two"
 
 
@@ -358,13 +358,14 @@ async def test_metrics_tell_what_was_done(engines):
     translator = Translator([engines(metrics=metrics)])
     await translator.translate(request("Good day. Good day.", strategy="greedy"))
     read = metrics.registry.get_sample_value
-    labels = {"model": "fake", "direction": "en-ko"}
+    fake = {"model": "fake", "version": "1"}
+    labels = fake | {"direction": "en-ko"}
     assert read("seq2serve_characters_total", labels) == 19
     assert read("seq2serve_source_tokens_total", labels) == 22
     assert read("seq2serve_target_tokens_total", labels) == 18
-    assert read("seq2serve_batch_sentences_sum", {"model": "fake"}) == 2
-    ended = {"model": "fake", "reason": "eos"}
+    assert read("seq2serve_batch_sentences_sum", fake) == 2
+    ended = fake | {"reason": "eos"}
     wait_until(lambda: read("seq2serve_finished_sentences_total", ended) == 2)
-    for stage, count in (("segment", 1), ("queue", 2), ("decode", 2), ("total", 1)):
+    for stage, count in (("segment", 1), ("queue", 2), ("encode", 2), ("decode", 2), ("total", 1)):
         name = "seq2serve_stage_duration_seconds_count"
-        assert read(name, {"model": "fake", "stage": stage}) == count
+        assert read(name, fake | {"stage": stage}) == count

@@ -8,7 +8,7 @@ import pytest
 from service.engine.bundle import Direction
 from service.engine.request import DecodingOptions, Sampling
 from service.engine.search import SearchInput
-from service.errors import Overloaded
+from service.engine.waiting import Standing
 from service.metrics import Metrics
 from service.review import Review
 from tests.fakes import EOS, FIRST, FakeVocabulary, ScriptedModel, make_engine
@@ -72,7 +72,7 @@ class Bench:
 
     def count(self, name, **labels):
         """A counter of the model."""
-        labels = {"model": "fake", **labels}
+        labels = {"model": "fake", "version": "1", **labels}
         return self.metrics.registry.get_sample_value(f"seq2serve_{name}_total", labels) or 0
 
 
@@ -136,19 +136,16 @@ def test_a_sentence_whose_options_were_strict_already_has_no_second_try(bench):
     assert len(bench.model.encoded) == 1
 
 
-def test_a_second_try_that_fails_leaves_the_first_answer(bench):
-    """A full queue or a failing model takes no answer away."""
-    plain = bench.engine.decode
-    calls = []
+def test_a_second_try_is_never_turned_away(bench):
+    """Fails when the second try waits to be let in as its request did: under load the answer would
+    be another one."""
+    scheduler, calls = bench.engine.scheduler, []
 
-    async def once(inputs, bulk=False):
-        calls.append(len(inputs))
-        if len(calls) > 1:
-            raise Overloaded(1.0)
-        return await plain(inputs, bulk)
+    def submit(inputs, standing=Standing.INTERACTIVE):
+        calls.append(standing)
+        return plain(inputs, standing)
 
-    bench.engine.decode = once
+    plain, bench.engine._submit = scheduler.submit, submit
     (found,) = bench.review(["one"])
-    assert calls == [1, 1]
-    assert found.faults
-    assert found.decoded.hypotheses
+    assert calls == [Standing.INTERACTIVE, Standing.ACCEPTED]
+    assert found.faults == ()

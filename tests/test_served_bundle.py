@@ -130,7 +130,8 @@ async def test_64_clients_get_what_one_client_gets(url):
         alone = [await answer(text) for text in texts]
         assert await asyncio.gather(*map(answer, texts)) == alone
         metrics = (await client.get("/metrics")).text
-    found = r'seq2serve_batch_sentences_bucket{le="(\S+)",model="en-ko-transformer"} (\S+)'
+    labels = r'{le="(\S+)",model="en-ko-transformer",version="\S+"}'
+    found = rf"seq2serve_batch_sentences_bucket{labels} (\S+)"
     buckets = re.findall(found, metrics)
     at_most_two, everything = dict(buckets)["2.0"], dict(buckets)["+Inf"]
     assert float(at_most_two) < float(everything), "no batch was larger than a text's sentences"

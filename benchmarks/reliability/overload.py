@@ -45,7 +45,7 @@ async def _run(server: Server, quick: bool) -> Report:
     known = await references(server.port, asked)
     calm = max(each.rss_mib for each in server.samples)
     capacity = await _capacity(server, asked, known, 2 if quick else 20)
-    seconds = 4.0 if quick else 180.0
+    seconds = 4.0 if quick else 120.0
     outcomes = await _flood(server, asked, known, capacity * TIMES, seconds)
     report = Report()
     report.say("capacity", f"{capacity:.1f} requests/s of about {TEXTS} sentences")

@@ -80,7 +80,7 @@ def _language_problems(wanted: TranslationRequest, translator: Translator) -> It
             return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))
-    served = [d for e in translator.asked(wanted.model) for d in e.manifest.directions]
+    served = [d for model in translator.asked(wanted.model) for d in model.manifest.directions]
     known = sorted({language for d in served for language in (d.source, d.target)})
     unknown = {field: code for field, code in given.items() if code not in known}
     for field, code in unknown.items():

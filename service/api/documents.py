@@ -13,8 +13,8 @@ from service.access.keys import Caller
 from service.api.access import CallerOf, may_translate
 from service.api.checks import InvalidRequest, Problem
 from service.api.disconnect import ClientGone, while_connected
-from service.api.errors import ErrorBody, ErrorDetail, error_responses
-from service.api.faults import fault_of
+from service.api.errors import ErrorAnswer, ErrorBody, error_responses, native_body
+from service.api.faults import Fault, fault_of
 from service.api.schemas import AUTO, TranslateRequest
 from service.api.state import Service, ServiceOf
 from service.api.uploading import start_document, uploaded
@@ -64,14 +64,12 @@ class DocumentAnswer(BaseModel):
             characters=job.order.characters,
             characters_done=job.characters_done,
             seconds_left=None if job.seconds_left is None else round(job.seconds_left, 1),
-            error=None if job.error is None else _error(job.error),
+            error=None if job.error is None else _error(fault_of(job.error)),
         )
 
 
-def _error(error: Exception) -> ErrorBody:
-    fault = fault_of(error)
-    details = [ErrorDetail(field=p.field, message=p.message) for p in fault.problems]
-    return ErrorBody(code=fault.code, message=fault.message, details=details)
+def _error(fault: Fault) -> ErrorBody:
+    return ErrorAnswer.model_validate(native_body(fault)).error
 
 
 @router.post(

@@ -58,11 +58,15 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": CODES[status]} for status in statuses}
 
 
-def native_answer(fault: Fault) -> Response:
+def native_body(fault: Fault) -> dict[str, Any]:
     """A fault in the native shape."""
     details = [{"field": p.field, "message": p.message} for p in fault.problems]
-    body = {"error": {"code": fault.code, "message": fault.message, "details": details}}
-    return JSONResponse(body, fault.status, dict(fault.headers))
+    return {"error": {"code": fault.code, "message": fault.message, "details": details}}
+
+
+def native_answer(fault: Fault) -> Response:
+    """A fault as a native answer."""
+    return JSONResponse(native_body(fault), fault.status, dict(fault.headers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from service.api.checks import InvalidRequest, Problem
 from service.api.state import NotReady
 from service.errors import (
+    BundleError,
     DeadlineExceeded,
     DocumentNotReady,
     EngineFailed,
@@ -130,6 +131,12 @@ def _(error: RequestError) -> Fault:
     if isinstance(error, UnknownDocument):
         return Fault.of_status(404, str(error))
     return Fault.of_problems(422, CODES[422], problems)
+
+
+@fault_of.register
+def _(error: BundleError) -> Fault:
+    problems = tuple(Problem("bundle", fault) for fault in error.faults)
+    return Fault.of_problems(422, "invalid_bundle", problems)
 
 
 @fault_of.register

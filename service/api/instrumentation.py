@@ -1,4 +1,5 @@
-"""What surrounds every HTTP request: metrics, a request id, limits of the connection, a last net.
+"""What surrounds every HTTP request: its id, metrics, log and trace, limits of the connection, a
+last net.
 
 Pure ASGI, so that bodies stream through and a disconnect reaches the handlers. Knows no route.
 """
@@ -8,12 +9,13 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.access_log import AccessLog
 from service.api.errors import ErrorShapes
+from service.api.exchange import EXCHANGE, SERVER_TIMING, Exchange, server_timing
 from service.api.faults import FAULT, INTERNAL, Fault
 from service.api.patience import (
     HttpLimits,
@@ -22,7 +24,9 @@ from service.api.patience import (
     patient_send,
     too_large,
 )
+from service.logs import request_id
 from service.metrics import Metrics
+from service.tracing import Ended, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -46,25 +50,24 @@ REASONS = frozenset(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-@dataclass(slots=True)
-class Exchange:
-    """One request and its answer, so far."""
-
-    request_id: str
-    started: float
-    status: int | None = None
-
-
 class Instrumentation:
     """ASGI middleware. Nothing raised below it gets past it, and none of it is shown."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, limits: HttpLimits, shapes: ErrorShapes
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        limits: HttpLimits,
+        shapes: ErrorShapes,
+        log: AccessLog,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._limits = limits
         self._shapes = shapes
+        self._log = log
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on everything; looks after HTTP requests."""
@@ -72,7 +75,11 @@ class Instrumentation:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        exchange = Exchange(_request_id(headers), time.monotonic())
+        # Whatever callers invent is one label value, or they could fill the memory with series.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        exchange = Exchange(_request_id(headers), time.monotonic(), method, headers)
+        scope[EXCHANGE] = exchange
+        known = request_id.set(exchange.request_id)
         limits = self._limits.at(scope["path"])
         send = _noting(patient_send(send, limits), exchange)
         self._metrics.http_in_flight.inc()
@@ -95,17 +102,22 @@ class Instrumentation:
         finally:
             self._metrics.http_in_flight.dec()
             self._observe(scope, exchange)
+            request_id.reset(known)
 
     def _observe(self, scope: Scope, exchange: Exchange) -> None:
-        # Whatever callers invent is one label value, or they could fill the memory with series.
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = getattr(scope.get("route"), "path", "unmatched")
-        status = str(exchange.status or 499)
-        self._metrics.http_requests.labels(method, route, status).inc()
-        if (reason := scope.get(FAULT)) in REASONS:
-            self._metrics.rejections.labels(reason).inc()
-        seconds = time.monotonic() - exchange.started
-        self._metrics.http_seconds.labels(method, route).observe(seconds)
+        exchange.route = getattr(scope.get("route"), "path", "unmatched")
+        exchange.reason = scope.get(FAULT)
+        exchange.seconds = time.monotonic() - exchange.started
+        labels = exchange.method, exchange.route
+        self._metrics.http_requests.labels(*labels, str(exchange.status or 499)).inc()
+        if exchange.reason in REASONS:
+            self._metrics.rejections.labels(exchange.reason).inc()
+        # Prometheus keeps an example of each bucket, by which a slow request is found in the log.
+        example = {"request_id": exchange.request_id}
+        self._metrics.http_seconds.labels(*labels).observe(exchange.seconds, example)
+        self._log.write(exchange)
+        if self._tracing is not None:
+            self._tracing.record(_ended(exchange))
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
@@ -118,6 +130,30 @@ def _declared_length(headers: Mapping[str, str]) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
 
 
+def _ended(exchange: Exchange) -> Ended:
+    status, result = exchange.status or 499, exchange.result
+    attributes: dict[str, str | int] = {
+        "http.request.method": exchange.method,
+        "http.route": exchange.route,
+        "http.response.status_code": status,
+        "seq2serve.request_id": exchange.request_id,
+    }
+    if result is not None:
+        attributes |= {
+            "seq2serve.model": result.model or "",
+            "seq2serve.source_tokens": result.source_tokens,
+            "seq2serve.target_tokens": result.target_tokens,
+        }
+    return Ended(
+        f"{exchange.method} {exchange.route}",
+        exchange.seconds,
+        exchange.headers,
+        attributes,
+        status >= 500,
+        {} if result is None else result.timings,
+    )
+
+
 def _noting(send: Send, exchange: Exchange) -> Send:
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -125,6 +161,8 @@ def _noting(send: Send, exchange: Exchange) -> Send:
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = exchange.request_id
             headers.setdefault(*NO_SNIFFING)
+            if exchange.result is not None:
+                headers[SERVER_TIMING] = server_timing(exchange.result.timings)
         await send(message)
 
     return noting

@@ -11,7 +11,7 @@ from service.api.access import any_key
 from service.api.errors import ErrorShape
 from service.api.faults import Fault, Refusal
 from service.api.state import NotReady, Service, ServiceOf
-from service.engine.engine import Engine
+from service.lifecycle.model import Model as ServedModel
 
 router = APIRouter(prefix="/v2", tags=["KServe"])
 
@@ -120,8 +120,7 @@ models = APIRouter(
 @models.get("/{model}/versions/{version}/ready", summary="The same of a version")
 async def model_ready(model: str, service: ServiceOf, version: str | None = None) -> ModelReady:
     """503 while it does not."""
-    engine = _find(service, model, version)
-    if not engine.healthy:
+    if not _find(service, model, version).healthy:
         raise NotReady(f"stopped: {model}")
     return ModelReady(name=model)
 
@@ -131,9 +130,10 @@ async def model_ready(model: str, service: ServiceOf, version: str | None = None
 async def metadata(model: str, service: ServiceOf, version: str | None = None) -> Model:
     """What goes in and comes out; /v1/models tells more."""
     manifest = _find(service, model, version).manifest
+    versions = service.translator.served.versions(manifest.name)
     return Model(
         name=manifest.name,
-        versions=[manifest.version],
+        versions=[each.manifest.version for each in versions],
         platform="onnxruntime_onnx",
         inputs=[Tensor(name="text", shape=[-1])],
         outputs=[Tensor(name="translation", shape=[-1])],
@@ -143,10 +143,12 @@ async def metadata(model: str, service: ServiceOf, version: str | None = None) -
 router.include_router(models)
 
 
-def _find(service: Service, model: str, version: str | None) -> Engine:
-    engine = service.translator.engines.get(model)
-    if engine is None:
+def _find(service: Service, model: str, version: str | None) -> ServedModel:
+    served = service.translator.served
+    versions = [each.manifest.version for each in served.versions(model)]
+    if not versions:
         raise Refusal(404, "there is no such model")
-    if version not in (None, engine.manifest.version):
-        raise Refusal(404, f"there is no such version; loaded: {engine.manifest.version}")
-    return engine
+    found = served.find(model if version is None else f"{model}@{version}")
+    if found is None:
+        raise Refusal(404, f"there is no such version; served: {', '.join(versions)}")
+    return found

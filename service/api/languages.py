@@ -48,8 +48,8 @@ def name(code: str) -> str:
 def targets_by_source(translator: Translator) -> Mapping[str, list[str]]:
     """Every source language, sorted, and the languages that it is translated into, sorted."""
     targets: dict[str, set[str]] = {}
-    for engine in translator.engines.values():
-        for direction in engine.manifest.directions:
+    for model in translator.models.values():
+        for direction in model.manifest.directions:
             targets.setdefault(direction.source, set()).add(direction.target)
     return {source: sorted(into) for source, into in sorted(targets.items())}
 

@@ -1,10 +1,12 @@
 """The native API: translate, models, languages."""
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import Response
 
 from service.api import urgency
 from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
+from service.api.events import EXAMPLE, EventStream
 from service.api.languages import name, targets_by_source
 from service.api.schemas import (
     DirectionAnswer,
@@ -17,8 +19,8 @@ from service.api.schemas import (
     TranslateRequest,
 )
 from service.api.state import ServiceOf
-from service.api.translating import translated
-from service.engine.engine import Engine
+from service.api.translating import streamed, translated
+from service.lifecycle.model import Model
 
 
 async def json_only(request: Request) -> None:  # async, or each call would change threads
@@ -34,16 +36,22 @@ router = APIRouter(prefix="/v1", tags=["translation"])
 @router.post(
     "/translate",
     summary="Translate a text or a list of texts",
+    response_model=TranslateAnswer,
     response_model_exclude_none=True,
     dependencies=[Depends(may_translate), Depends(json_only)],
-    responses=error_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504),
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}}},
+        **error_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504),
+    },
     openapi_extra=urgency.HEADERS,
 )
 async def translate(
     request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
-) -> TranslateAnswer:
+) -> TranslateAnswer | Response:
     """Splits texts into sentences, translates them and joins them with their own white space."""
     wanted = body.to_pipeline()
+    if body.stream:
+        return EventStream(await streamed(request, service, caller, wanted), wanted.target)
     return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)
 
 
@@ -55,7 +63,10 @@ async def translate(
 )
 async def models(service: ServiceOf) -> ModelsAnswer:
     """What each model translates, how large and how good it is, and what it was trained on."""
-    return ModelsAnswer(models=[describe(engine) for engine in service.translator.engines.values()])
+    served = service.translator.served
+    return ModelsAnswer(
+        models=[describe(model, served.is_default(model)) for model in served.by_name.values()]
+    )
 
 
 @router.get(
@@ -75,9 +86,9 @@ async def languages(service: ServiceOf) -> LanguagesAnswer:
     )
 
 
-def describe(engine: Engine) -> ModelAnswer:
+def describe(model: Model, default: bool) -> ModelAnswer:
     """What the API says of a model."""
-    manifest = engine.manifest
+    manifest = model.manifest
     return ModelAnswer(
         name=manifest.name,
         version=manifest.version,
@@ -102,5 +113,7 @@ def describe(engine: Engine) -> ModelAnswer:
             for score in manifest.scores
         ],
         alignment=manifest.aligner is not None,
-        ready=engine.healthy,
+        default=default,
+        loaded=model.loaded,
+        ready=model.healthy,
     )

@@ -22,6 +22,16 @@ class Alive(BaseModel):
     )
 
 
+class Started(BaseModel):
+    """Start-up is over."""
+
+    status: Literal["started"] = Field(
+        "started",
+        description="Always `started`; otherwise the answer is a 503.",
+        examples=["started"],
+    )
+
+
 class Ready(BaseModel):
     """Translations can be asked for."""
 
@@ -36,11 +46,18 @@ async def livez() -> Alive:
     return Alive()
 
 
+@router.get("/startupz", summary="Whether start-up is over", responses=error_responses(503))
+async def startupz(service: ServiceOf) -> Started:
+    """503 until the first model is warm, or all have been tried in vain."""
+    service.check_started()
+    return Started()
+
+
 @router.get(
     "/readyz", summary="Whether translations can be asked for", responses=error_responses(503)
 )
 async def readyz(service: ServiceOf) -> Ready:
-    """503 until every model is loaded, while one has stopped, and when there is none; says why."""
+    """503 until a model is warm, while one has stopped, and when there is none; says why."""
     service.check_ready()
     return Ready()
 

@@ -9,6 +9,7 @@ from service.assembly import SentenceAlignment, SentenceScores, Translation
 from service.engine.vocabulary import Piece
 from service.pipeline import TranslationRequest, TranslationResult
 from service.text.alignment import Span
+from service.text.language import Detection
 from service.text.quality import Fault
 
 
@@ -62,6 +63,12 @@ class TranslateRequest(_Strict):
     alignment: bool = Field(
         False,
         description="Whether to show what the model looked at; needs a model with attention.",
+        examples=[False],
+    )
+
+    stream: bool = Field(
+        False,
+        description="Whether the answer is a stream of events, sentence by sentence.",
         examples=[False],
     )
 
@@ -146,20 +153,21 @@ class SentenceAlignmentAnswer(BaseModel):
     def of(cls, found: SentenceAlignment) -> "SentenceAlignmentAnswer":
         """The pipeline's alignment in the words of this API."""
         return cls(
-            source=_span(found.source),
-            target=_span(found.target),
+            source=span(found.source),
+            target=span(found.target),
             source_pieces=[_piece(piece) for piece in found.source_pieces],
             target_pieces=[_piece(piece) for piece in found.target_pieces],
             attention=[[round(weight, 6) for weight in row] for row in found.attention.tolist()],
             words=[
-                WordLinkAnswer(source=_span(link.source), target=_span(link.target))
+                WordLinkAnswer(source=span(link.source), target=span(link.target))
                 for link in found.words
             ],
         )
 
 
-def _span(span: Span) -> SpanAnswer:
-    return SpanAnswer(start=span.start, end=span.end)
+def span(found: Span) -> SpanAnswer:
+    """The pipeline's span in the words of this API."""
+    return SpanAnswer(start=found.start, end=found.end)
 
 
 def _piece(piece: Piece) -> PieceAnswer:
@@ -220,8 +228,8 @@ class SentenceScoresAnswer(BaseModel):
         """The pipeline's scores in the words of this API."""
         pieces = zip(found.pieces, found.piece_scores, strict=True)
         return cls(
-            source=_span(found.source),
-            target=_span(found.target),
+            source=span(found.source),
+            target=span(found.target),
             score=found.score,
             confidence=_rounded(found.confidence),
             tokens=[
@@ -289,6 +297,30 @@ class TranslationAnswer(BaseModel):
         None, description="Only if it was asked for.", examples=[{"sentences": []}]
     )
 
+    @classmethod
+    def of(cls, translation: Translation, target: str) -> "TranslationAnswer":
+        """The pipeline's translation in the words of this API."""
+        return cls(
+            text=translation.hypotheses[0].text,
+            source=translation.source,
+            target=target,
+            model=translation.model,
+            detected=detection(translation.detected),
+            warnings=[
+                WarningAnswer(sentence=span(w.sentence), reason=w.reason, message=w.message)
+                for w in translation.warnings
+            ]
+            or None,
+            score=translation.hypotheses[0].score,
+            confidence=_rounded(translation.confidence),
+            hypotheses=[
+                HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
+                for h in translation.hypotheses
+            ],
+            sentences=_sentences(translation),
+            alignment=_alignment(translation),
+        )
+
 
 class Usage(BaseModel):
     """What was processed."""
@@ -332,31 +364,7 @@ class TranslateAnswer(BaseModel):
         """The pipeline's result in the words of this API."""
         return cls(
             model=result.model,
-            translations=[
-                TranslationAnswer(
-                    text=translation.hypotheses[0].text,
-                    source=translation.source,
-                    target=target,
-                    model=translation.model,
-                    detected=_detected(translation),
-                    warnings=[
-                        WarningAnswer(
-                            sentence=_span(w.sentence), reason=w.reason, message=w.message
-                        )
-                        for w in translation.warnings
-                    ]
-                    or None,
-                    score=translation.hypotheses[0].score,
-                    confidence=_rounded(translation.confidence),
-                    hypotheses=[
-                        HypothesisAnswer(text=h.text, score=h.score, tokens=h.tokens)
-                        for h in translation.hypotheses
-                    ],
-                    sentences=_sentences(translation),
-                    alignment=_alignment(translation),
-                )
-                for translation in result.translations
-            ],
+            translations=[TranslationAnswer.of(each, target) for each in result.translations],
             usage=Usage(
                 characters=result.characters,
                 source_tokens=result.source_tokens,
@@ -365,10 +373,11 @@ class TranslateAnswer(BaseModel):
         )
 
 
-def _detected(translation: Translation) -> DetectionAnswer | None:
-    if (detected := translation.detected) is None:
+def detection(found: Detection | None) -> DetectionAnswer | None:
+    """The pipeline's detection in the words of this API."""
+    if found is None:
         return None
-    return DetectionAnswer(language=detected.language, confidence=detected.confidence)
+    return DetectionAnswer(language=found.language, confidence=found.confidence)
 
 
 def _sentences(translation: Translation) -> list[SentenceScoresAnswer] | None:
@@ -443,6 +452,15 @@ class ModelAnswer(BaseModel):
         ],
     )
     alignment: bool = Field(description="Whether it can show what it looks at.", examples=[True])
+    default: bool = Field(
+        description="Whether it is the version that requests get which name none; others are "
+        "asked for as NAME@VERSION.",
+        examples=[True],
+    )
+    loaded: bool = Field(
+        description="Whether it is in memory; if not, the next request for it waits for that.",
+        examples=[True],
+    )
     ready: bool = Field(description="Whether it takes work.", examples=[True])
 
 

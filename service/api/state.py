@@ -1,6 +1,5 @@
-"""What the handlers share: the translator once it is loaded, and whether it can be used."""
+"""What the handlers share: the models, the translator over them, and whether they can be used."""
 
-from collections.abc import Sequence
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,6 +8,7 @@ from service.access.access import Access
 from service.api.checks import RequestLimits
 from service.documents.jobs import DocumentJobs
 from service.glossary_store import GlossaryStore
+from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
 from service.pipeline import Translator
 
@@ -18,7 +18,7 @@ class NotReady(Exception):
 
 
 class Service:
-    """Starts without a translator; the composition root hands it over when models are loaded."""
+    """Serves what the repository has, from the moment that it has something."""
 
     def __init__(
         self,
@@ -27,37 +27,41 @@ class Service:
         access: Access,
         documents: DocumentJobs,
         glossaries: GlossaryStore,
+        repository: ModelRepository,
+        translator: Translator,
     ) -> None:
         self.metrics = metrics
         self.limits = limits
         self.access = access
         self.glossaries = glossaries
         self.documents = documents
-        self._translator: Translator | None = None
-        self._unusable = "models are being loaded"
-
-    def open(self, translator: Translator, faults: Sequence[str]) -> None:
-        """Requests are served from now on; `faults` say which bundles were left out, and why."""
+        self.repository = repository
         self._translator = translator
-        self._unusable = "" if translator.engines else f"no model is usable: {'; '.join(faults)}"
-
-    def fail(self, reason: str) -> None:
-        """Loading came to nothing."""
-        self._unusable = reason
 
     @property
     def translator(self) -> Translator:
-        """Raises NotReady while there is none with a model."""
-        if self._translator is None or self._unusable:
-            raise NotReady(self._unusable)
+        """Raises NotReady while there is no model."""
+        if not self._translator.models:
+            raise NotReady(self._why_not())
         return self._translator
 
+    def check_started(self) -> None:
+        """Raises NotReady until the first model is ready, or nothing is left to be tried."""
+        if not self.repository.started:
+            raise NotReady(self._why_not())
+
     def check_ready(self) -> None:
-        """Raises NotReady unless every loaded model takes work."""
-        engines = self.translator.engines.items()
-        stopped = [name for name, engine in engines if not engine.healthy]
+        """Raises NotReady unless there is a model and each takes work."""
+        models = self.translator.models.items()
+        stopped = [name for name, model in models if not model.healthy]
         if stopped:
             raise NotReady(f"stopped: {', '.join(stopped)}")
+
+    def _why_not(self) -> str:
+        if not self.repository.started:
+            return "models are being loaded"
+        faults = self.repository.faults
+        return f"no model is usable: {'; '.join(faults) or 'none is loaded'}"
 
 
 async def _service_of(request: Request) -> Service:  # async, or each call would change threads

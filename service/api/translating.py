@@ -1,6 +1,8 @@
 """What surrounds every translation, whatever the protocol: checks, quotas, a deadline, and a
 caller who waits."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 from fastapi import Request
@@ -8,10 +10,13 @@ from fastapi import Request
 from service.access.keys import Caller
 from service.api.checks import check, check_amounts
 from service.api.disconnect import while_connected
+from service.api.exchange import exchange_of
 from service.api.state import Service
+from service.api.telling import Telling
 from service.api.urgency import urgency_of, within
 from service.assembly import untranslated
 from service.pipeline import TranslationRequest, TranslationResult
+from service.streaming import StreamEvent, stream
 from service.text.language import Detection
 
 
@@ -25,11 +30,44 @@ async def translated(
     urgency = urgency_of(request.headers, service.limits.max_seconds)
     wanted = replace(wanted, bulk=urgency.bulk)
     check(wanted, translator, service.limits)
+    exchange = exchange_of(request.scope)
+    if exchange is not None:
+        exchange.caller, exchange.wanted = caller.name, wanted
     async with (
         within(urgency.seconds),
         service.access.charged(caller, sum(map(len, wanted.texts))),
     ):
-        return await while_connected(request, translator.translate(wanted))
+        result = await while_connected(request, translator.translate(wanted))
+    if exchange is not None:
+        exchange.result = result
+    return result
+
+
+async def streamed(
+    request: Request, service: Service, caller: Caller, wanted: TranslationRequest
+) -> Telling:
+    """As `translated`, once there is a first event; what goes wrong later is told at its time."""
+    translator = service.translator
+    urgency = urgency_of(request.headers, service.limits.max_seconds)
+    wanted = replace(wanted, bulk=urgency.bulk)
+    check(wanted, translator, service.limits)
+
+    async def events() -> AsyncIterator[StreamEvent]:
+        async with (
+            within(urgency.seconds),
+            service.access.charged(caller, sum(map(len, wanted.texts))),
+            aclosing(stream(translator, wanted)) as told,
+        ):
+            async for event in told:
+                yield event
+
+    telling = Telling(events())
+    try:
+        await while_connected(request, telling.begin())
+    except BaseException:
+        telling.close()
+        raise
+    return telling
 
 
 async def translated_or_same(

@@ -215,7 +215,7 @@ def describe_file(path: Path) -> FileSpec:
 
 def load_bundle(path: Path) -> Bundle:
     """Reads and checks a bundle directory. Raises BundleError with all faults at once."""
-    manifest = _read_manifest(path)
+    manifest = read_manifest(path)
     faults = [*_file_faults(path, manifest), *_reference_faults(manifest)]
     if faults:
         raise BundleError(str(path), faults)
@@ -228,7 +228,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     (path / MANIFEST).write_text(text + "\n", "utf-8")
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a bundle directory, whose files are not looked at. Raises BundleError."""
     try:
         raw: Any = json.loads(_manifest_text(path / MANIFEST))
     except OSError as error:

@@ -14,10 +14,10 @@ from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
 from service.engine.supervisor import BACKOFF, Backoff, Ended, Supervisor
 from service.engine.vocabulary import Vocabulary, load_vocabulary
-from service.engine.waiting import Ticket
+from service.engine.waiting import Standing, Ticket
 from service.engine.worker import Worker
 from service.errors import BundleError, EngineFailed
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics, ModelMetrics, Readings
 
 
 class Engine:
@@ -51,12 +51,12 @@ class Engine:
 
         self.supervisor = Supervisor(manifest.name, hire, workers, self.scheduler, metrics, backoff)
         self.supervisor.start()
-        metrics.watch_queue(lambda: self.scheduler.waiting)
         self._submit = self.scheduler.submit
+        self._cache: SentenceCache | None = None
         if cache_bytes:
-            cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
-            metrics.watch_cache(lambda: cache.held)
-            self._submit = cache.submit
+            self._cache = SentenceCache(cache_bytes, self.scheduler.submit, metrics)
+            self._submit = self._cache.submit
+        metrics.watch(self.read)
 
     @classmethod
     def load(
@@ -73,7 +73,7 @@ class Engine:
         bundle = load_bundle(path)
         vocabulary = load_vocabulary(bundle)
         model = open_model(bundle, threads)
-        named = metrics.for_model(bundle.manifest.name)
+        named = metrics.for_model(bundle.manifest.name, bundle.manifest.version)
         engine = cls(bundle.manifest, vocabulary, model, limits, named, workers, cache_bytes)
         try:
             engine.warm_up()
@@ -90,30 +90,42 @@ class Engine:
             for ticket in self.scheduler.submit([SearchInput(source, options)]):
                 ticket.future.result()
 
-    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
-        """A ticket for each sentence, in their order. What is not in the cache is queued; `bulk`
-        yields to others.
+    def submit(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Ticket]:
+        """A ticket for each sentence, in their order. What is not in the cache is queued.
 
         For that it raises Overloaded, or EngineFailed once the engine has stopped.
         """
-        return self._submit(inputs, bulk)
+        return self._submit(inputs, standing)
 
-    async def decode(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Decoded]:
+    async def decode(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Decoded]:
         """As `submit`, and waits. To cancel it takes the sentences out of the queue and out of
         what runs."""
-        tickets = self.submit(inputs, bulk)
+        tickets = self.submit(inputs, standing)
         try:
             return await asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets))
         finally:
             for ticket in tickets:
-                ticket.future.cancel()
+                if ticket.future.cancel():
+                    self.metrics.abandoned()
 
     @property
     def healthy(self) -> bool:
         """Whether it takes work and all workers are alive."""
         return self.scheduler.open and self.scheduler.complete
 
+    def read(self) -> Readings:
+        """What waits, runs and is kept now."""
+        running = [worker.running for worker in self.supervisor.workers]
+        sentences, tokens = (sum(each) for each in zip(*running, strict=True))
+        held = self._cache.held if self._cache else (0, 0)
+        return Readings(*self.scheduler.waiting, sentences, tokens, *held)
+
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self.scheduler.close()
         self.supervisor.join()
+        self.metrics.unwatch(self.read)

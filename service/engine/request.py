@@ -110,7 +110,8 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A finished sentence: hypotheses best first, and how long it waited and ran, in seconds."""
+    """A finished sentence: hypotheses best first, and how long it waited, was encoded and decoded,
+    in seconds."""
 
     hypotheses: tuple[Hypothesis, ...]
     queue_seconds: float
@@ -118,6 +119,7 @@ class Decoded:
     alignment: NDArray[np.float32] | None = None
     """How much of each source piece the best hypothesis' pieces and its eos looked at, [T + 1, S];
     only if it was asked for. Read-only: callers may share it."""
+    encode_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.alignment is not None:

@@ -6,13 +6,14 @@ it in length among the next few, under a budget of padded tokens; the first is n
 nobody starves.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.engine.search import SearchInput
-from service.engine.waiting import Ticket, WaitingLine, tickets_of
+from service.engine.waiting import Standing, Ticket, WaitingLine, tickets_of
 from service.errors import EngineFailed, Overloaded
 
 LOOK_AHEAD = 4
@@ -23,8 +24,8 @@ room for it costs less than one by one."""
 PATIENCE = 3
 """Steps that a smaller group waits to grow."""
 WORKERS_LOST = "the decoding workers died and are being replaced"
-BULK_SHARE = 0.5
-"""Part of the queue that bulk may fill; the rest is kept for those who wait for their answer."""
+SHARES = {Standing.INTERACTIVE: 1.0, Standing.BULK: 0.5, Standing.ACCEPTED: math.inf}
+"""Part of the queue that may be full when they come; half of it bulk leaves to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,20 @@ class Scheduler:
         # Source tokens finished and seconds worked, both fading; a first guess, then measured.
         self._done, self._busy = 1000.0, 1.0
 
-    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
-        """Queues sentences, all or none; `bulk` yields to others, but not for ever.
+    def submit(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Ticket]:
+        """Queues sentences, all or none.
 
         Raises Overloaded, or EngineFailed when it is closed or no worker is there.
         """
-        tickets = tickets_of(inputs, self._clock(), self._speed(), bulk)
+        tickets = tickets_of(inputs, self._clock(), self._speed(), standing)
         with self._changed:
             if self._closed is not None:
                 raise EngineFailed(self._closed)
             if len(self._lost) == len(self._running):
                 raise EngineFailed(WORKERS_LOST)
-            if self._too_many(tickets, BULK_SHARE if bulk else 1.0):
+            if self._too_many(tickets, SHARES[standing]):
                 raise Overloaded(max(1.0, self._waiting.tokens / self._speed()))
             self._waiting.add(tickets)
             self._changed.notify_all()

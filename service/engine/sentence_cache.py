@@ -15,10 +15,10 @@ from functools import partial
 
 from service.engine.request import Decoded, Progress
 from service.engine.search import SearchInput
-from service.engine.waiting import Ticket
+from service.engine.waiting import Standing, Ticket
 from service.metrics import ModelMetrics
 
-Submit = Callable[[Sequence[SearchInput], bool], list[Ticket]]
+Submit = Callable[[Sequence[SearchInput], Standing], list[Ticket]]
 
 # What CPython takes, by measurement: an id is an int of its own and the pointer to it.
 PIECE_BYTES = 40
@@ -85,7 +85,9 @@ class SentenceCache:
         with self._lock:
             return len(self._finished), self._bytes
 
-    def submit(self, inputs: Sequence[SearchInput], bulk: bool = False) -> list[Ticket]:
+    def submit(
+        self, inputs: Sequence[SearchInput], standing: Standing = Standing.INTERACTIVE
+    ) -> list[Ticket]:
         """As Scheduler.submit, which gets only what is neither finished nor being decoded.
 
         Raises what that raises, and then nothing has changed. Every caller has a future of its
@@ -93,14 +95,14 @@ class SentenceCache:
         What chance decides is neither kept nor shared.
         """
         if any(each.options.sampling for each in inputs):
-            return self._submit(inputs, bulk)
+            return self._submit(inputs, standing)
         now = self._clock()
         tickets = [Ticket(replace(each, source=tuple(each.source)), now) for each in inputs]
         with self._lock:
             new = dict.fromkeys(t.input for t in tickets if not self._knows(t.input))
             heard = {t.input for t in tickets if t.input.progress is not None}
             sent = [replace(n, progress=Audience()) if n in heard else n for n in new]
-            flights = [Flight(ticket) for ticket in self._submit(sent, bulk)] if sent else []
+            flights = [Flight(ticket) for ticket in self._submit(sent, standing)] if sent else []
             self._flights |= {flight.ticket.input: flight for flight in flights}
             for ticket in tickets:
                 self._metrics.cache_request(self._serve(ticket))
@@ -159,7 +161,9 @@ class SentenceCache:
         size = size_of(sentence, decoded)
         if sentence in self._finished or size > self._limit:
             return
-        self._finished[sentence] = replace(decoded, queue_seconds=0.0, decode_seconds=0.0)
+        self._finished[sentence] = replace(
+            decoded, queue_seconds=0.0, encode_seconds=0.0, decode_seconds=0.0
+        )
         self._bytes += size
         while self._bytes > self._limit:
             self._bytes -= size_of(*self._finished.popitem(last=False))
@@ -167,7 +171,11 @@ class SentenceCache:
 
 def _as_seen(decoded: Decoded, submitted: float, arrived: float) -> Decoded:
     """With the seconds that somebody spent who came when it waited already, or even ran."""
-    started = submitted + decoded.queue_seconds
-    ended = started + decoded.decode_seconds
-    began = max(started, arrived)
-    return replace(decoded, queue_seconds=began - arrived, decode_seconds=max(0.0, ended - began))
+    began = submitted + decoded.queue_seconds
+    encoded = began + decoded.encode_seconds
+    ended = encoded + decoded.decode_seconds
+    queue, encode, decode = (
+        max(end, arrived) - max(start, arrived)
+        for start, end in ((submitted, began), (began, encoded), (encoded, ended))
+    )
+    return replace(decoded, queue_seconds=queue, encode_seconds=encode, decode_seconds=decode)

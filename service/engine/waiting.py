@@ -9,6 +9,7 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 
 from service.engine.request import Decoded
 from service.engine.search import SearchInput
@@ -19,6 +20,14 @@ LATEST_SECONDS = 30.0
 """The last sentence of a long request is due at most so much later than its first."""
 FEW = 8
 """So many sentences are put in their places one by one; more are sorted in."""
+
+
+class Standing(Enum):
+    """How sentences stand to those of others."""
+
+    INTERACTIVE = "somebody waits for them"
+    BULK = "they yield to others, but not for ever"
+    ACCEPTED = "they belong to a request that was let in before, and are never turned away"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +51,13 @@ class Ticket:
 
 
 def tickets_of(
-    inputs: Sequence[SearchInput], now: float, speed: float, bulk: bool = False
+    inputs: Sequence[SearchInput],
+    now: float,
+    speed: float,
+    standing: Standing = Standing.INTERACTIVE,
 ) -> list[Ticket]:
     """Tickets for the sentences of a request; `speed` is in source pieces a second."""
-    first = now + (BULK_SECONDS if bulk else 0.0)
+    first = now + (BULK_SECONDS if standing is Standing.BULK else 0.0)
     tickets, pieces = [], 0
     for each in inputs:
         tickets.append(Ticket(each, now, first + min(pieces / speed, LATEST_SECONDS)))

@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from service.engine.model import StepModel, forced_alignment
 from service.engine.request import Decoded, Hypothesis
@@ -17,6 +18,13 @@ from service.errors import EngineFailed
 from service.metrics import ModelMetrics
 
 logger = logging.getLogger(__name__)
+
+
+class Joined(NamedTuple):
+    """When a running sentence was taken up, and when it was encoded."""
+
+    began: float
+    encoded: float
 
 
 class Worker(threading.Thread):
@@ -44,7 +52,7 @@ class Worker(threading.Thread):
         self._bos_id, self._eos_id = special_ids
         self._metrics = metrics
         self._searches: dict[int, Search[Ticket]] = {}  # by beam size; none is empty
-        self._joined: dict[Ticket, float] = {}  # when each running sentence began
+        self._joined: dict[Ticket, Joined] = {}  # the running sentences
 
     def run(self) -> None:
         """Step after step."""
@@ -65,15 +73,21 @@ class Worker(threading.Thread):
         """Fails what it was running; only when it has ended."""
         self._fail(list(self._joined), None)
 
+    @property
+    def running(self) -> tuple[int, int]:
+        """Sentences and source tokens that are being decoded; may be asked by any thread."""
+        now = list(self._joined)
+        return len(now), sum(ticket.length for ticket in now)
+
     def _take(self) -> list[Ticket] | None:
         return self._scheduler.take(self._number, list(self._joined), self._model.joinable)
 
     def _join(self, newcomers: Sequence[Ticket]) -> None:
         """Encodes newcomers, which have one beam size, and lets them run with the others."""
         beam_size = newcomers[0].beam_size
-        self._metrics.batch(len(newcomers), sum(ticket.length for ticket in newcomers))
-        now = time.monotonic()
-        self._joined |= dict.fromkeys(newcomers, now)
+        self._metrics.batch([ticket.length for ticket in newcomers])
+        began = time.monotonic()
+        self._joined |= dict.fromkeys(newcomers, Joined(began, began))
         search = self._searches.get(beam_size) or open_search(
             self._model, beam_size, self._bos_id, self._eos_id
         )
@@ -85,6 +99,8 @@ class Worker(threading.Thread):
                 raise
         else:
             self._searches[beam_size] = search
+            self._joined |= dict.fromkeys(newcomers, Joined(began, time.monotonic()))
+            self._metrics.padded([ticket.length for ticket in search.keys])
 
     def _step(self, beam_size: int) -> int:
         """One step of a search -> source tokens of the sentences that it has finished."""
@@ -93,6 +109,7 @@ class Worker(threading.Thread):
         try:
             search.drop(self._abandoned)
             if search.keys:
+                self._metrics.step(len(search.keys) * beam_size)
                 finished = search.step()
             for ticket, hypotheses in finished:
                 self._deliver(ticket, hypotheses)
@@ -121,12 +138,11 @@ class Worker(threading.Thread):
             assert aligner is not None, "callers ask only models that align"
             alignment = forced_alignment(aligner, ticket.input.source, best, self._bos_id)
         joined = self._joined.pop(ticket)
-        seconds = joined - ticket.arrived, time.monotonic() - joined
+        queue, encode = joined.began - ticket.arrived, joined.encoded - joined.began
+        decode = time.monotonic() - joined.encoded
         self._metrics.finished(hypotheses[0].finish_reason)
-        try:
-            ticket.future.set_result(Decoded(hypotheses, *seconds, alignment))
-        except InvalidStateError:
-            self._metrics.cancelled()  # the caller left while the last step ran
+        with suppress(InvalidStateError):  # the caller left while the last step ran
+            ticket.future.set_result(Decoded(hypotheses, queue, decode, alignment, encode))
 
     def _fail(self, tickets: Sequence[Ticket], error: BaseException | None) -> None:
         """The model's own words go to the log; callers learn only that decoding failed."""

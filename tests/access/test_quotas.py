@@ -1,8 +1,11 @@
 """Quotas: exact however many ask at once, after a restart and between processes."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -201,6 +204,33 @@ def test_the_file_is_what_it_says(tmp_path):
     store = UsageStore(tmp_path, Clock())
     store.charge(caller(), 7)
     store.close()
-    with sqlite3.connect(tmp_path / FILE) as db:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
         assert db.execute("SELECT * FROM month").fetchall() == [("web", "2026-03", 1, 7)]
-    db.close()
+
+
+CHARGE_FOR_EVER = """
+import sys
+from pathlib import Path
+from service.access.keys import Caller
+from service.access.quotas import UsageStore
+store = UsageStore(Path(sys.argv[1]))
+while True:
+    store.charge(Caller("web", frozenset()), 1)
+    print("charged", flush=True)
+"""
+
+
+def test_a_killed_process_forgets_and_breaks_nothing(tmp_path):
+    """Fails when a charge is acknowledged before it is in the file: SIGKILL in the middle of
+    writing loses none of them, and the file is sound."""
+    command = [sys.executable, "-c", CHARGE_FOR_EVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        for _ in range(200):
+            assert process.stdout.readline() == b"charged\n"
+        process.kill()
+        acknowledged = 200 + len(process.stdout.read().splitlines())
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store = UsageStore(tmp_path)
+    assert acknowledged <= store.usage(caller()).characters <= acknowledged + 1
+    store.close()

@@ -17,7 +17,7 @@ from tests.fakes import make_engine
 BODY = {"text": "hello", "source": "en", "target": "ko"}
 OPEN = {
     "/", "/web/{name}",
-    "/livez", "/readyz", "/metrics",
+    "/startupz", "/livez", "/readyz", "/metrics",
     "/docs", "/docs/{name}", "/openapi.json",
     "/health", "/languages", "/frontend/settings",
     "/v2", "/v2/health/live", "/v2/health/ready",
@@ -90,7 +90,7 @@ async def test_no_route_but_the_open_ones_answers_without_a_key(app, client):
 
 async def test_open_routes_stay_open(client):
     """Probes, scrapers and people who want to look need no key."""
-    for path in ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
+    for path in ("/", "/startupz", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
         assert (await client.get(path)).status_code == 200, path
 
 

@@ -6,12 +6,15 @@ import threading
 import httpx
 import pytest
 
-from service.app import Loaded, create_app, load_engines
+from service.app import Loaded, create_app, open_repository
 from service.engine.engine import Engine
+from service.engine.waiting import Standing
 from service.errors import BundleError
 from service.metrics import Metrics
+from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
 from tests.fakes import EchoModel, make_engine
+from tests.lifecycle.bundles import write_bundle
 from tests.polling import wait_until
 from tests.serving import serve
 
@@ -71,9 +74,6 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
     """The server lives, is not ready, and says why."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/manifest.json").write_text('{"format_version": 1}')
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
-    assert loaded.engines == ()
-    assert "name: Field required" in loaded.faults[0]
     app = create_app(Settings(models=tmp_path))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -81,55 +81,41 @@ async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
             while "no model is usable" not in (answer := await client.get("/readyz")).text:
                 assert answer.status_code == 503
                 await asyncio.sleep(0.001)
+    assert "name: Field required" in answer.text
 
 
-def test_a_second_model_of_the_same_name_is_left_out(tmp_path, monkeypatch):
-    """The first is served, the other is closed and named."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
-    started = [make_engine(), make_engine()]
-    left = iter(started)
-    monkeypatch.setattr(Engine, "load", lambda *_: next(left))
-    loaded = load_engines(Settings(models=tmp_path, trial=False), Metrics())
-    assert loaded.engines == (started[0],)
-    assert str(tmp_path / "b") in loaded.faults[0]
-    assert [engine.healthy for engine in started] == [True, False]
-    started[0].close()
-
-
-def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
+async def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
     """Fails when a bundle is opened here that has not been opened elsewhere before."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/manifest.json").touch()
+    write_bundle(tmp_path / "a")
 
     def refuse(path):
         raise BundleError(str(path), ["it crashes"])
 
     monkeypatch.setattr("service.app.try_out", refuse)
     monkeypatch.setattr(Engine, "load", lambda *_: pytest.fail("it was opened"))
-    loaded = load_engines(Settings(models=tmp_path), Metrics())
-    assert loaded.engines == ()
-    assert "it crashes" in loaded.faults[0]
+    repository = open_repository(Settings(models=tmp_path), Metrics())
+    await repository.start()
+    assert not repository.served.all()
+    assert "it crashes" in repository.faults[0]
 
 
-@pytest.mark.parametrize("size", [0, 1000])
-def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
+@pytest.mark.parametrize("size", [0, 10_000])
+async def test_the_memory_for_finished_sentences_is_a_setting(tmp_path, monkeypatch, size):
     """It reaches the engines."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/manifest.json").touch()
+    write_bundle(tmp_path / "fake", "fake")
 
     def load(_path, _limits, metrics, _workers, _threads, cache_bytes):
         return make_engine(metrics=metrics, cache_bytes=cache_bytes)
 
     monkeypatch.setattr(Engine, "load", load)
-    metrics = Metrics()
-    (engine,) = load_engines(
-        Settings(models=tmp_path, sentence_cache_bytes=size, trial=False), metrics
-    ).engines
-    engine.close()
-    held = metrics.registry.get_sample_value("seq2serve_sentence_cache_bytes", {"model": "fake"})
-    assert held == (0 if size else None)
+    settings = Settings(models=tmp_path, sentence_cache_bytes=size, trial=False)
+    repository = open_repository(settings, Metrics())
+    await repository.start()
+    request = TranslationRequest(("hello",), "en", "ko")
+    await Translator(repository.served).translate(request)
+    engine = repository.served.find("fake").running.engine
+    assert engine.read().sentence_cache_entries == bool(size)
+    await repository.close()
 
 
 async def test_what_was_translated_before_is_answered_from_the_cache():
@@ -154,10 +140,12 @@ async def test_what_was_translated_before_is_answered_from_the_cache():
     assert len(model.rows_seen) == steps
     counter = 'seq2serve_sentence_cache_requests_total{model="fake",result='
     for result, count in (("hit", 3.0), ("joined", 1.0), ("miss", 2.0)):
-        assert f'{counter}"{result}"}} {count}' in metrics
-    assert 'seq2serve_sentence_cache_entries{model="fake"} 2.0' in metrics
-    assert 'seq2serve_finished_sentences_total{model="fake",reason="eos"} 2.0' in metrics
-    ours = 'seq2serve_target_tokens_total{direction="en-ko",model="fake"}'
+        assert f'{counter}"{result}",version="1"}} {count}' in metrics
+    assert 'seq2serve_sentence_cache_entries{model="fake",version="1"} 2.0' in metrics
+    assert (
+        'seq2serve_finished_sentences_total{model="fake",reason="eos",version="1"} 2.0' in metrics
+    )
+    ours = 'seq2serve_target_tokens_total{direction="en-ko",model="fake",version="1"}'
     assert f"{ours} {2.0 * first['usage']['target_tokens']}" in metrics
 
 
@@ -172,7 +160,7 @@ async def test_metrics_count_requests_by_route(client, accept):
     assert 'route="unmatched",status="404"} 20.0' in text
     assert "/odd/" not in text
     assert "seq2serve_stage_duration_seconds_bucket" in text
-    assert 'seq2serve_waiting_sentences{model="fake"} 0.0' in text
+    assert 'seq2serve_waiting_sentences{model="fake",version="1"} 0.0' in text
 
 
 @pytest.mark.parametrize(
@@ -315,9 +303,9 @@ async def test_bulk_reaches_the_queue(client, monkeypatch):
     seen = []
     submit = Engine.submit
 
-    def noting(self, inputs, bulk=False):
-        seen.append(bulk)
-        return submit(self, inputs, bulk)
+    def noting(self, inputs, standing=Standing.INTERACTIVE):
+        seen.append(standing is Standing.BULK)
+        return submit(self, inputs, standing)
 
     monkeypatch.setattr(Engine, "submit", noting)
     for headers in ({}, {"X-Priority": "bulk"}, {"X-Priority": "Interactive"}):

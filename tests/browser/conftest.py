@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app import Loaded, create_app, load_engines
+from service.app import Loaded, create_app
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.settings import Settings
@@ -32,11 +32,14 @@ from tests.serving import serve
 
 
 def _load(settings, metrics) -> Loaded:
-    loaded = load_engines(settings, metrics)
+    limits, workers = SchedulerLimits(), settings.workers
+    shipped = [
+        Engine.load(path.parent, limits, metrics, workers)
+        for path in sorted(settings.models.glob("*/manifest.json"))
+    ]
     manifest = dataclasses.replace(make_manifest(PLAIN), architecture="rnn_seq2seq")
-    limits = SchedulerLimits()
     plain = Engine(manifest, FakeVocabulary(), EchoModel(), limits, metrics.for_model(PLAIN))
-    return Loaded((*loaded.engines, plain), loaded.faults)
+    return Loaded((*shipped, plain), ())
 
 
 @pytest.fixture(scope="module")

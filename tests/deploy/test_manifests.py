@@ -103,7 +103,7 @@ def test_probes_ask_routes_that_exist(container):
         probe: container[f"{probe}Probe"]["httpGet"]["path"]
         for probe in ("startup", "liveness", "readiness")
     }
-    assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert paths == {"startup": "/startupz", "liveness": "/livez", "readiness": "/readyz"}
     for path in paths.values():
         assert "get" in routes()[path]
 
@@ -236,15 +236,20 @@ def test_alerts_know_how_long_the_queue_may_get():
     assert f"> {limit}\n" in alerts["Seq2serveQueueGrows"]
 
 
-def test_more_bundles_come_from_a_claim_that_is_only_read():
-    """The service reads a directory of links, which an init container of the same image makes."""
-    overlay = ROOT / "build/k8s/with-bundles"
+def with_component(name: str):
+    """The base with one component more."""
+    overlay = ROOT / f"build/k8s/with-{name}"
     overlay.mkdir(parents=True, exist_ok=True)
     overlay.joinpath("kustomization.yaml").write_text(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-        "resources: [../../../k8s/base]\ncomponents: [../../../k8s/components/bundles]\n"
+        f"resources: [../../../k8s/base]\ncomponents: [../../../k8s/components/{name}]\n"
     )
-    objects = rendered("build/k8s/with-bundles")
+    return rendered(f"build/k8s/with-{name}")
+
+
+def test_more_bundles_come_from_a_claim_that_is_only_read():
+    """The service reads a directory of links, which an init container of the same image makes."""
+    objects = with_component("bundles")
     spec = objects["Deployment", NAME]["spec"]["template"]["spec"]
     (linking,), (container,) = spec["initContainers"], spec["containers"]
     assert linking["image"] == container["image"]
@@ -258,4 +263,25 @@ def test_more_bundles_come_from_a_claim_that_is_only_read():
     assert claim["readOnly"] is True
     assert ("PersistentVolumeClaim", claim["claimName"]) in objects
     # The settings and the workers of the base are still there.
-    assert {"SEQ2SERVE_WORKERS", "SEQ2SERVE_MODELS"} == {v["name"] for v in container["env"]}
+    names = {variable["name"].removeprefix("SEQ2SERVE_").lower() for variable in container["env"]}
+    assert names == {"workers", "models", "models_watch_seconds"}
+    assert names <= set(Settings.model_fields)
+
+
+def test_keys_come_from_a_secret_and_what_they_used_is_kept():
+    """The file is only read, by a group that is not root's; the manifests hold no Secret."""
+    objects = with_component("keys")
+    spec = objects["Deployment", NAME]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    settings = {v["name"].removeprefix("SEQ2SERVE_").lower(): v for v in container["env"]}
+    assert settings.keys() == {"workers", "keys", "data"}
+    assert settings.keys() <= set(Settings.model_fields)
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert mounts["keys"]["readOnly"] is True
+    assert settings["keys"]["value"].startswith(mounts["keys"]["mountPath"] + "/")
+    assert settings["data"]["value"] == mounts["data"]["mountPath"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["keys"]["secret"]["secretName"] == "seq2serve-keys"
+    assert volumes["keys"]["secret"]["defaultMode"] & 0o007 == 0
+    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+    assert not [kind for kind, _ in objects if kind == "Secret"]

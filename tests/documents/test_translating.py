@@ -54,7 +54,7 @@ async def test_a_document_comes_back_translated(translator):
 
 async def test_a_long_document_waits_for_others(translator):
     """It is in the queue a little at a time, as bulk, and comes again when the queue is full."""
-    busy = Busy(list(translator.engines.values()), [Overloaded(3), Overloaded(2)])
+    busy = Busy(translator.served, [Overloaded(3), Overloaded(2)])
     document = read_document("a.txt", b"word " * 100 + b"\n" + b"text\n" * 3000)
     slept, reports = [], []
 
@@ -72,7 +72,7 @@ async def test_a_long_document_waits_for_others(translator):
 
 async def test_other_errors_end_it(translator):
     """Waiting would not help."""
-    busy = Busy(list(translator.engines.values()), [EngineFailed("broken")])
+    busy = Busy(translator.served, [EngineFailed("broken")])
     document = read_document("a.txt", b"Hello")
     with pytest.raises(EngineFailed):
         await translate_document(busy, document, WANTED, lambda _: None, asyncio.sleep)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.engine.request import Decoded, DecodingOptions
 from service.engine.scheduler import PATIENCE, Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
-from service.engine.waiting import BULK_SECONDS
+from service.engine.waiting import BULK_SECONDS, Standing
 from service.errors import EngineFailed, Overloaded
 
 
@@ -379,7 +379,7 @@ def test_time_brings_bulk_to_the_front():
     and nobody passes it later."""
     now = [0.0]
     scheduler = Scheduler(SchedulerLimits(batch_rows=1), clock=lambda: now[0])
-    scheduler.submit([sentence(9)], bulk=True)
+    scheduler.submit([sentence(9)], standing=Standing.BULK)
     for now[0] in (1.0, BULK_SECONDS - 1, BULK_SECONDS + 1):
         scheduler.submit([sentence(5)])
     assert served_first(scheduler) == [5, 5, 9, 5]
@@ -388,10 +388,18 @@ def test_time_brings_bulk_to_the_front():
 def test_bulk_leaves_room_in_the_queue():
     """Fails when a queue full of bulk turns people away."""
     scheduler = scheduler_of(waiting_tokens=100)
-    scheduler.submit([sentence(50)], bulk=True)
+    scheduler.submit([sentence(50)], standing=Standing.BULK)
     with pytest.raises(Overloaded):
-        scheduler.submit([sentence(1)], bulk=True)
+        scheduler.submit([sentence(1)], standing=Standing.BULK)
     scheduler.submit([sentence(50)])
+
+
+def test_what_was_let_in_before_is_never_turned_away():
+    """Fails when a part of an accepted request meets a full queue."""
+    scheduler = scheduler_of(waiting_tokens=10, waiting_sentences=1)
+    scheduler.submit([sentence(10)])
+    scheduler.submit([sentence(5)], Standing.ACCEPTED)
+    assert scheduler.waiting == (2, 15)
 
 
 def test_a_rejection_costs_no_walk_along_the_queue():

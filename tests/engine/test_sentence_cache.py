@@ -24,7 +24,7 @@ from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache, size_of
 from service.engine.waiting import Ticket
 from service.errors import EngineFailed, Overloaded
-from service.metrics import CACHE_RESULTS, Metrics
+from service.metrics import CACHE_RESULTS, Metrics, Readings
 from tests.fakes import EchoModel, Gate, make_engine, wait_until
 
 PLENTY = 1_000_000
@@ -52,9 +52,8 @@ class Queue:
     def __init__(self):
         self.tickets, self.full, self.now = [], False, 0.0
 
-    def submit(self, inputs, bulk):
+    def submit(self, inputs, _standing):
         """Takes all or none."""
-        self.bulk = bulk
         if self.full:
             raise Overloaded(1.0)
         tickets = [Ticket(each, self.now) for each in inputs]
@@ -82,7 +81,7 @@ class Desk:
         self.queue, self.metrics = Queue(), Metrics()
         model = self.metrics.for_model("fake")
         self.cache = SentenceCache(limit, self.queue.submit, model, lambda: self.queue.now)
-        model.watch_cache(lambda: self.cache.held)
+        model.watch(lambda: Readings(0, 0, 0, 0, *self.cache.held))
 
     def ask(self, *sentences):
         """The futures of a request's sentences."""
@@ -103,7 +102,9 @@ class Desk:
         """How many hits, joined and misses there were."""
         name = "seq2serve_sentence_cache_requests_total"
         read = self.metrics.registry.get_sample_value
-        return tuple(read(name, {"model": "fake", "result": r}) for r in CACHE_RESULTS)
+        return tuple(
+            read(name, {"model": "fake", "version": "1", "result": r}) for r in CACHE_RESULTS
+        )
 
 
 @pytest.fixture
@@ -211,8 +212,9 @@ def test_the_bytes_are_bounded_and_told():
     entries, size = desk.cache.held
     assert size_of(longer, echo(longer)) + (entries - 1) * ROOM == size <= 3 * ROOM
     read = desk.metrics.registry.get_sample_value
-    assert read("seq2serve_sentence_cache_entries", {"model": "fake"}) == entries
-    assert read("seq2serve_sentence_cache_bytes", {"model": "fake"}) == size
+    labels = {"model": "fake", "version": "1"}
+    assert read("seq2serve_sentence_cache_entries", labels) == entries
+    assert read("seq2serve_sentence_cache_bytes", labels) == size
 
 
 def test_what_is_larger_than_the_cache_drives_nothing_out():

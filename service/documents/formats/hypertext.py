@@ -12,8 +12,9 @@ from service.text.markup import TextFormat
 
 _TOKEN = re.compile(
     r"""
-      <!--.*?(?:-->|\Z) | <!\[CDATA\[.*?(?:\]\]>|\Z) | <[!?][^>]*>
-    | <(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*)(?P<attributes>(?:[^>"']|"[^"]*"|'[^']*')*+)>
+      <!--.*?(?:-->|\Z) | <!\[CDATA\[.*?(?:\]\]>|\Z) | <[!?][^>]*+(?:>|\Z)
+    | <(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)
+      (?P<attributes>(?:[^>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+)(?:>|\Z)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -23,9 +24,11 @@ _INLINE = re.compile(
 )
 _COPIED = re.compile("script|style|pre|textarea|svg|math|template|iframe|object|xmp|listing")
 _VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr")
-_UNTRANSLATED = re.compile(r"""\btranslate\s*=\s*["']?no\b|\bclass\s*=[^>]*\bnotranslate\b""", re.I)
-_LETTERLESS = re.compile(r"<[^>]*>|&[#\w]+;")
-_BREAK = re.compile(r"(<[^>]*>)|\s*[\r\n]\s*")
+_UNTRANSLATED = re.compile(
+    r"""\btranslate\s*=\s*["']?no\b|\bclass\s*=\s*["']?[^"'=]{0,500}\bnotranslate\b""", re.I
+)
+_LETTERLESS = re.compile(r"<[^<>]*+>|&[#\w]+;")
+_BREAK = re.compile(r"(<[^<>]*+>)|\s*[\r\n]\s*")
 
 
 def read(content: str) -> Document:

@@ -26,19 +26,25 @@ _HARD_BREAK = re.compile(r"(?:\\|[ ]{2,})\Z")
 _INLINE = re.compile(
     r"""
     (?P<whole>
-        (?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)
-      | !\[[^\]]*\](?:\([^)\s]*(?:\s+"[^"]*")?\)|\[[^\]]*\])
-      | <[A-Za-z/!][^<>]*>
-      | \[\^[^\]]+\]
-      | \$[^$\s](?:[^$\n]*[^$\s])?\$(?!\d)
-      | \\[!-/:-@\[-`{-~] | \{[{%\#.:][^{}]*\}\}? | &\#?\w+;
+        (?P<ticks>`+)(?!`).{1,500}?(?<!`)(?P=ticks)(?!`)
+      | !\[[^\]]{0,200}\](?:\([^)\s]{0,500}(?:\s+"[^"]{0,200}")?\)|\[[^\]]{0,200}\])
+      | <[A-Za-z/!][^<>]{0,500}>
+      | \[\^[^\]]{1,100}\]
+      | \$[^$\s](?:[^$\n]{0,200}[^$\s])?\$(?!\d)
+      | \\[!-/:-@\[-`{-~] | \{[{%\#.:][^{}]{0,200}\}\}? | &\#?\w{1,40};
     )
-    | (?P<bracket>\[)(?=[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][(\[])
-    | (?P<address>\](?:\((?:[^()\s]|\([^()\s]*\))*(?:\s+(?:"[^"]*"|'[^']*'))?\)|\[[^\]]*\]))
+    | (?P<bracket>\[)(?=[^\[\]]{0,300}(?:\[[^\[\]]{0,200}\][^\[\]]{0,300}){0,3}\][(\[])
+    | (?P<address>\](?:
+        \((?:[^()\s]|\([^()\s]{0,200}\)){0,500}(?:\s+(?:"[^"]{0,200}"|'[^']{0,200}'))?\)
+      | \[[^\]]{0,200}\]
+      ))
     | (?P<mark>\*{1,3}|_{1,3}|~~)
     """,
     re.VERBOSE,
 )
+"""Everything has a longest length, so that no text takes much longer than others."""
+DEEPEST = 20
+"""How many openers are looked back at for one that fits."""
 _TAG = re.compile(r"<(/?m\d+/?)>|&(amp|lt|gt);")
 _MEANS = {"amp": "&", "lt": "<", "gt": ">"}
 
@@ -60,7 +66,8 @@ def _passages(content: str) -> Iterator[Passage]:
     front = _FRONT_MATTER.match(content)
     body = front.end() if front else 0
     lines = [Span(*match.span(1)) for match in _LINE.finditer(content, body)]
-    reader = MarkdownIt("commonmark").enable("table")
+    # What is inside of blocks is looked for here, where it stands.
+    reader = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
     done = body
     for token in reader.parse(content[body:]):
         if token.type == "inline" and token.map:
@@ -73,8 +80,8 @@ def _places(content: str, lines: list[Span], token: Token, done: int) -> Iterato
     """Where the text of a block stands, without what stands before it in its lines; a hard line
     break ends a part. Nothing where it cannot be found as it is."""
     part: list[Span] = []
-    first, _ = token.map or (0, 0)
-    for line, text in zip(lines[first:], token.content.split("\n"), strict=False):
+    first, last = token.map or (0, 0)
+    for line, text in zip(lines[first:last], token.content.split("\n"), strict=False):
         words = _HARD_BREAK.sub("", text).strip()
         start = content.find(words, max(line.start, done), line.end)
         if start < 0:
@@ -126,7 +133,8 @@ def _pairs(text: str, found: list[re.Match[str]]) -> dict[int, str]:
         if match["whole"]:
             continue
         closes = match["address"] is not None or _can_close(text, match)
-        partner = next((w for w in reversed(waiting) if _fits(found[w], match)), None)
+        near = reversed(waiting[-DEEPEST:])
+        partner = next((w for w in near if _fits(found[w], match)), None)
         if closes and partner is not None:
             names[partner], names[number] = f"m{partner}", f"/m{partner}"
             del waiting[waiting.index(partner) :]
@@ -142,12 +150,18 @@ def _fits(opener: re.Match[str], closer: re.Match[str]) -> bool:
 
 
 def _can_open(text: str, match: re.Match[str]) -> bool:
-    before, after = text[: match.start()][-1:], text[match.end() :][:1]
+    before, after = _around(text, match)
     inside_word = match[0][0] == "_" and before.isalnum()
     return bool(after) and not after.isspace() and not inside_word
 
 
 def _can_close(text: str, match: re.Match[str]) -> bool:
-    before, after = text[: match.start()][-1:], text[match.end() :][:1]
+    before, after = _around(text, match)
     inside_word = match[0][0] == "_" and after.isalnum()
     return bool(before) and not before.isspace() and not inside_word
+
+
+def _around(text: str, match: re.Match[str]) -> tuple[str, str]:
+    """The letters on both sides; empty at the ends."""
+    start, end = match.span()
+    return text[max(start - 1, 0) : start], text[end : end + 1]

@@ -1,0 +1,1 @@
+"""Bundles at run time: which there are, which are loaded, and who uses them."""
