@@ -25,8 +25,8 @@ class Cutting:
     glossary: Glossary = NO_TERMS
 
     def splitting_of(self, text: str) -> Splitting:
-        """A line break ends a sentence, but among tags it is white space."""
-        if self.format is TextFormat.TEXT or self.splitting is not Splitting.SENTENCES:
+        """A line break ends a sentence, but among the tags of HTML it is white space."""
+        if self.format is not TextFormat.HTML or self.splitting is not Splitting.SENTENCES:
             return self.splitting
         return Splitting.NO_NEWLINES if "<" in text else Splitting.SENTENCES
 

@@ -256,12 +256,13 @@ def _outline(tokens: Sequence[re.Match[str]], dialect: _Dialect, raw: str) -> fr
     if dialect.is_html or not dialect.options.outline_detection:
         return frozenset()
     structure: set[int] = set()
-    stack: list[tuple[int, str, list[int], list[bool]]] = []  # start, name, children, has text
+    # Start, name, starts of the children's tags, signs of text; the whole is the first.
+    stack: list[tuple[int, str, list[int], list[bool]]] = [(-1, "", [], [])]
     done = 0
     for token in tokens:
         if not token["tag"] or token["entity"]:
             continue
-        if stack and raw[done : token.start()].strip():
+        if raw[done : token.start()].strip():
             stack[-1][3].append(True)
         done = token.end()
         kind, name = dialect.kind(token), dialect.name(token)
@@ -269,12 +270,13 @@ def _outline(tokens: Sequence[re.Match[str]], dialect: _Dialect, raw: str) -> fr
             continue
         if kind is TagKind.OPEN:
             stack.append((token.start(), name, [], []))
-        elif kind is TagKind.CLOSE and stack and stack[-1][1] == name:
+        elif kind is TagKind.CLOSE and len(stack) > 1 and stack[-1][1] == name:
             start, _, children, has_text = stack.pop()
             if children and not has_text:
                 structure |= {start, token.start(), *children}
-            if stack:
-                stack[-1][2].extend((start, token.start()))
+            stack[-1][2].extend((start, token.start()))
+    if not stack[0][3] and not raw[done:].strip():
+        structure |= {*stack[0][2]}
     return frozenset(structure)
 
 
