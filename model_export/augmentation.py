@@ -53,11 +53,24 @@ def with_placeholders(example: Example, rng: np.random.Generator) -> Example:
     source, target = example.source_text, example.target_text
     symbols = iter(rng.permutation(list(PLACEHOLDERS)))
     for found in dict.fromkeys(_COPIED.findall(source)):
-        alone = re.compile(rf"(?<![A-Za-z0-9]){re.escape(found)}(?![A-Za-z0-9])")
-        if len(alone.findall(source)) == len(alone.findall(target)) == 1:
+        places = [_places_alone(found, text) for text in (source, target)]
+        if all(len(each) == 1 for each in places):
             symbol = str(next(symbols, found))
-            source, target = alone.sub(symbol, source), alone.sub(symbol, target)
+            (at,), (there,) = places
+            source = source[:at] + symbol + source[at + len(found) :]
+            target = target[:there] + symbol + target[there + len(found) :]
     return Example(example.source, example.target, source, target)
+
+
+def _places_alone(word: str, text: str) -> list[int]:
+    """Where a word stands without an English letter or a digit at either side."""
+    places, at = [], text.find(word)
+    while at >= 0:
+        around = text[at - 1 : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(each.isascii() and each.isalnum() for each in around):
+            places.append(at)
+        at = text.find(word, at + 1)
+    return places
 
 
 def in_lower_case(example: Example, _: np.random.Generator) -> Example:

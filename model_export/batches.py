@@ -1,6 +1,6 @@
 """Encoded examples and batches of similar length under a token budget."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,37 @@ class EncodedExample:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded ids. The decoder reads `target_in` [B, T] and has to say `target_out` [B, T]."""
+    """Padded ids. The decoder reads `target_in` [B, T] and has to say `target_out` [B, T].
+
+    What a training step asks about the batch is said here, so that no step waits for a GPU.
+    """
 
     source: Tensor  # [B, S]
     target_in: Tensor  # [B, T]
     target_out: Tensor  # [B, T]
+    real: Tensor
+    """Places in the flat `target_out` that are no padding [N]."""
+
+    @property
+    def tokens(self) -> int:
+        """Target tokens, N."""
+        return len(self.real)
+
+    @property
+    def padded(self) -> int:
+        """Tokens of the longer side, padding included: what a budget counts."""
+        return max(self.source.numel(), self.target_in.numel())
+
+    def to(self, device: str) -> "Batch":
+        """The same on another device; from pinned memory nobody waits for it."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """The same in memory that a GPU reads by itself; DataLoader asks for it by this name."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return Batch(*map(change, (self.source, self.target_in, self.target_out, self.real)))
 
 
 def plan_batches(
@@ -65,10 +91,12 @@ def make_batch(examples: Sequence[EncodedExample], pad_id: int) -> Batch:
     def padded(rows: list[list[int]]) -> Tensor:
         return torch.from_numpy(pad_rows(rows, pad_id))
 
+    said = padded([e.target[1:] for e in examples])
     return Batch(
         source=padded([e.source for e in examples]),
         target_in=padded([e.target[:-1] for e in examples]),
-        target_out=padded([e.target[1:] for e in examples]),
+        target_out=said,
+        real=(said != pad_id).flatten().nonzero()[:, 0],
     )
 
 

@@ -7,7 +7,6 @@ confidence with. On the way the quality checks are counted, and their false alar
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from sacrebleu.metrics import CHRF
 from tqdm import tqdm
 
 from model_export.corpus import read_pairs
+from model_export.evaluation import opened
 from model_export.model_card import model_card
 from service.decoding import MODEL_DEFAULTS, for_sentence, resolve_decoding
 from service.engine.bundle import (
@@ -26,9 +26,7 @@ from service.engine.bundle import (
     write_manifest,
 )
 from service.engine.engine import Engine
-from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
-from service.metrics import Metrics
 from service.review import Review
 from service.scoring import mean_score
 from service.text.quality import faults
@@ -77,18 +75,15 @@ def calibrate(bundle: Path, files: Sequence[Path], limit: int = 0) -> Iterator[C
 
     Raises CalibrationError.
     """
-    engine = Engine.load(bundle, SchedulerLimits(), Metrics(), cpu_count() or 1)
-    first = engine.manifest.directions[0]
     pairs = [pair for path in files for pair in list(read_pairs(path))[: limit or None]]
-    try:
+    with opened(bundle) as engine:
+        first = engine.manifest.directions[0]
         for direction in engine.manifest.directions:
             if direction == first:
                 yield learn(direction, asyncio.run(_sample(engine, direction, pairs)))
             elif (direction.target, direction.source) == (first.source, first.target):
                 turned = [(b, a) for a, b in pairs]
                 yield learn(direction, asyncio.run(_sample(engine, direction, turned)))
-    finally:
-        engine.close()
 
 
 async def _sample(

@@ -1,11 +1,13 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
-tokenizer, train, export, verify, evaluate, calibrate. `compare` sets several bundles side by side,
-`shortlist` lets an int8 bundle score fewer pieces.
+tokenizer, train, export, verify, evaluate, challenge, calibrate. `compare` sets several bundles
+side by side, `shortlist` lets an int8 bundle score fewer pieces, `synthesise` makes pairs.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
 """
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +45,12 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Bundle whose weights and tokenizer a new run begins with.")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Save and stop after so many; run again to go on.")
+    ] = None,
 ) -> None:
     """Train, or continue a run that was stopped or killed: it loses a minute at most."""
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     from model_export import runs
     from model_export.evaluation import signatures
     from model_export.plots import plot_history
@@ -62,7 +68,9 @@ def train(
         typer.echo(f"\nupdate {last.update}: dev loss {last.dev_loss:.3f}; {scores}")
         plot_history(trainer.history, run / "loss.png")
 
-    runs.train(trainer, dev, report)
+    runs.train(trainer, dev, report, deadline)
+    if trainer.update < plan.training.updates:
+        typer.echo(f"\nstopped at update {trainer.update} of {plan.training.updates}; not done yet")
 
 
 @app.command()
@@ -138,6 +146,26 @@ def evaluate(
         scores.append(score)
     if record:
         record_scores(bundle, tuple(scores))
+
+
+@app.command()
+def challenge(
+    bundle: BundleFolder,
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+    show: Annotated[bool, typer.Option(help="Print what failed, and how.")] = False,
+    record: Annotated[bool, typer.Option(help="Write shares to manifest and card.")] = False,
+) -> None:
+    """Translate 200 everyday sentences a direction, and tell what is kept: numbers, names, ..."""
+    from model_export.challenge.run import as_scores, failures, run_challenge, table
+    from model_export.export import record_scores
+
+    results = dict(run_challenge(bundle, beam_size))
+    if show:
+        for direction, outcomes in results.items():
+            typer.echo(f"\n{direction}\n\n" + "\n\n".join(failures(outcomes)) + "\n")
+    typer.echo(table(results))
+    if record:
+        record_scores(bundle, tuple(as_scores(results, beam_size)))
 
 
 @app.command()
@@ -221,6 +249,30 @@ def quantize(
 
 
 @app.command()
+def synthesise(
+    bundle: BundleFolder,
+    files: Annotated[
+        list[str], typer.Argument(help="Pair files, or plain texts, in the corpora folder.")
+    ],
+    corpora: Annotated[Path, typer.Option(help="Folder that all paths start from.", exists=True)],
+    direction: Annotated[str, typer.Option(help="Such as ko-en: from the given side.")],
+    output: Annotated[str, typer.Option(help="Pair file to write, .tsv, .tsv.gz or .tsv.xz.")],
+    beam_size: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 4,
+) -> None:
+    """Translate one side of pair files with a bundle: for back-translation or distillation."""
+    from model_export.synthesis import KEPT
+    from model_export.synthesis import synthesise as make
+    from service.engine.bundle import Direction
+
+    source, _, target = direction.partition("-")
+    paths = [corpora / file for file in files]
+    counted = make(bundle, paths, Direction(source, target), corpora / output, beam_size)
+    typer.echo(f"{corpora / output}: {counted.pop(KEPT, 0):,} pairs")
+    for reason, count in counted.most_common():
+        typer.echo(f"left out: {count:,} {reason}")
+
+
+@app.command()
 def shortlist(
     bundle: BundleFolder,
     recipe: RecipePath,
@@ -254,6 +306,7 @@ def _report_loss(loss: "Loss") -> None:
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line, not a traceback."""
     from model_export.calibration import CalibrationError
+    from model_export.challenge.sentences import ChallengeError
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
@@ -268,6 +321,7 @@ def main() -> None:
         RecipeError,
         CalibrationError,
         CorpusError,
+        ChallengeError,
         WeightsError,
         ParityError,
         ComparisonError,

@@ -9,15 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
-from typing import Literal
 
 from model_export.corpus import read_pairs
-from model_export.evaluation import figures, translate_all
+from model_export.evaluation import decoding_choice, figures, opened, translate_all
 from service.decoding import DecodingChoice
 from service.engine.bundle import Bundle, Direction, load_bundle
 from service.engine.engine import Engine
-from service.engine.scheduler import SchedulerLimits
-from service.metrics import Metrics
 from service.pipeline import TranslationRequest, TranslationResult, Translator
 
 BUCKETS = ((1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, None))
@@ -194,14 +191,9 @@ def compare_bundles(
     pairs = [pair for _, some in data for pair in some]
     if not pairs:
         raise ComparisonError(f"no pairs in {', '.join(map(str, pairs_at))}")
-    strategy: Literal["greedy", "beam"] = "greedy" if beam_size == 1 else "beam"
-    decoding, cores = DecodingChoice(strategy, beam_size), cpu_count() or 1
     models = []
     for path in paths:
-        engine = Engine.load(path, SchedulerLimits(), Metrics(), cores)
-        try:
-            models.append(measure(engine, pairs, directions, decoding))
-        finally:
-            engine.close()
+        with opened(path) as engine:
+            models.append(measure(engine, pairs, directions, decoding_choice(beam_size)))
     sizes = tuple((name, len(some)) for name, some in data)
-    return Comparison(sizes, beam_size, cores, tuple(models))
+    return Comparison(sizes, beam_size, cpu_count() or 1, tuple(models))

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
     """Yields the pairs of a file. Raises CorpusError on a line that is not one pair."""
     if not path.is_file():
         raise CorpusError(f"{path}: no such pair file")
-    with _open_text(path) as lines:
+    with open_text(path) as lines:
         for number, line in enumerate(lines, 1):
             fields = line.rstrip("\r\n").split("\t")
             if len(fields) != 2:
@@ -47,17 +47,23 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
             yield fields[0], fields[1]
 
 
-def _open_text(path: Path) -> TextIO:
+def open_text(path: Path, mode: Literal["rt", "wt"] = "rt") -> TextIO:
+    """A UTF-8 text file, compressed as its name says."""
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
+        return gzip.open(path, mode, encoding="utf-8", newline="\n")
     if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+        return lzma.open(path, mode, encoding="utf-8", newline="\n")
+    return path.open(mode, encoding="utf-8", newline="\n")
+
+
+def normalised(text: str) -> str:
+    """NFC, single spaces, on one line."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def clean(first: str, second: str) -> tuple[str, str] | None:
-    """Normalises a pair (NFC, single spaces); None when it can't teach anything."""
-    first, second = (" ".join(unicodedata.normalize("NFC", s).split()) for s in (first, second))
+    """A normalised pair; None when it can't teach anything."""
+    first, second = normalised(first), normalised(second)
     shorter, longer = sorted((len(first), len(second)))
     if shorter == 0 or longer > MAX_CHARACTERS or longer > MAX_RATIO * (shorter + 10):
         return None

@@ -56,8 +56,17 @@ class TrainingStream:
     def encoded(self, place: Place) -> EncodedExample:
         """The same as ids."""
         if place not in self.known:
-            self.known[place] = encode_examples([self.example(place)], self.vocabulary)[0]
+            self.known[place] = self.encode(self.example(place), place)
         return self.known[place]
+
+    def encode(self, example: Example, place: Place) -> EncodedExample:
+        """Ids of an example made of what is at a place; a synthetic source gets its tag."""
+        encoded = encode_examples([example], self.vocabulary)[0]
+        if not self.mixture.files[place[0]].synthetic:
+            return encoded
+        # Nothing else uses this piece: with bytes to fall back on, no text has an unknown one.
+        source = [encoded.source[0], self.vocabulary.unk_id, *encoded.source[1:]]
+        return EncodedExample(source, encoded.target)
 
     def draw(self, number: int) -> list[EncodedExample]:
         """The examples of one epoch, a share of them changed or joined."""
@@ -69,10 +78,10 @@ class TrainingStream:
                 file, _, backward = place
                 other = file, int(rng.integers(len(self.mixture.pairs[file]))), backward
                 joined = concatenated(self.example(place), self.example(other))
-                drawn += encode_examples([joined], self.vocabulary)
+                drawn.append(self.encode(joined, place))
             elif chance < self.concatenate + self.augmenter.share:
                 changed = self.augmenter.change(self.example(place), rng)
-                drawn += encode_examples([changed], self.vocabulary)
+                drawn.append(self.encode(changed, place))
             else:
                 drawn.append(self.encoded(place))
         return drawn

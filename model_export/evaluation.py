@@ -5,10 +5,10 @@ The model's own first answers are measured, not what a second try makes of the b
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
-from typing import Literal
 
 from sacrebleu.metrics import BLEU, CHRF
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from service.metrics import Metrics
 from service.pipeline import TranslationRequest, Translator
 
 TEXTS_PER_REQUEST = 64
+_LIMITS = SchedulerLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,26 @@ async def translate_all(
     return found
 
 
+def decoding_choice(beam_size: int) -> DecodingChoice:
+    """Beam search, or greedy for a beam of 1."""
+    return DecodingChoice("greedy" if beam_size == 1 else "beam", beam_size)
+
+
+def decoding_label(decoding: DecodingChoice) -> str:
+    """As a score names it."""
+    return f"beam {decoding.beam_size}" if decoding.strategy == "beam" else "greedy"
+
+
+@contextmanager
+def opened(bundle: Path, limits: SchedulerLimits = _LIMITS) -> Iterator[Engine]:
+    """A bundle's engine on all cores; it closes in the end. Raises BundleError."""
+    engine = Engine.load(bundle, limits, Metrics(), cpu_count() or 1)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
 def evaluate(
     translator: Translator,
     data: str,
@@ -88,7 +109,7 @@ def evaluate(
     decoding: DecodingChoice,
 ) -> Iterator[Score]:
     """Scores of both directions on one pair file, whose columns are in the languages' order."""
-    label = f"beam {decoding.beam_size}" if decoding.strategy == "beam" else "greedy"
+    label = decoding_label(decoding)
     for source, target in ((0, 1), (1, 0)):
         direction = Direction(languages[source], languages[target])
         texts = [pair[source] for pair in pairs]
@@ -103,20 +124,12 @@ def evaluate_bundle(
     bundle: Path, files: Sequence[Path], beam_size: int, limit: int = 0
 ) -> Iterator[Score]:
     """Scores of a bundle on pair files, both directions; `limit` pairs of each, 0 for all."""
-    engine = Engine.load(bundle, SchedulerLimits(), Metrics(), cpu_count() or 1)
-    try:
+    with opened(bundle) as engine:
         first = engine.manifest.directions[0]
-        strategy: Literal["greedy", "beam"] = "greedy" if beam_size == 1 else "beam"
-        choice = DecodingChoice(strategy, beam_size)
         for path in files:
             pairs = list(read_pairs(path))[: limit or None]
             name = path.name.split(".")[0]
-            yield from evaluate(
-                Translator([engine], second_tries=False),
-                name,
-                pairs,
-                (first.source, first.target),
-                choice,
-            )
-    finally:
-        engine.close()
+            languages = first.source, first.target
+            choice = decoding_choice(beam_size)
+            translator = Translator([engine], second_tries=False)
+            yield from evaluate(translator, name, pairs, languages, choice)

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from service.engine.bundle import Manifest, Score
 
+CHALLENGE = "challenge"
+"""What stands for the data in a score of the challenge sentences."""
+
 
 def model_card(manifest: Manifest) -> str:
     """Markdown for people: what the model is, where it comes from, how good it is."""
@@ -39,7 +42,14 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield ""
     yield "Printed by `model-export evaluate`, through the service's own decoder."
     yield ""
-    yield from _score_table(manifest.scores)
+    challenge = tuple(score for score in manifest.scores if score.data == CHALLENGE)
+    yield from _score_table(tuple(s for s in manifest.scores if s.data != CHALLENGE))
+    if challenge:
+        yield "## Challenge sentences"
+        yield ""
+        yield "Printed by `model-export challenge`: the share, in percent, that has passed a check."
+        yield ""
+        yield from _challenge_table(challenge)
     yield "## Data and licences"
     yield ""
     yield "| corpus | pairs | licence |"
@@ -73,4 +83,17 @@ def _score_table(scores: tuple[Score, ...]) -> Iterator[str]:
     yield ""
     for metric, signature in dict.fromkeys((s.metric, s.signature) for s in scores):
         yield f"- {metric}: `{signature}`"
+    yield ""
+
+
+def _challenge_table(scores: tuple[Score, ...]) -> Iterator[str]:
+    columns = list(dict.fromkeys((score.direction, score.decoding) for score in scores))
+    yield f"| check | {' | '.join(map(', '.join, columns))} |"
+    yield "|---|" + "---:|" * len(columns)
+    values = {(s.metric, s.direction, s.decoding): f"{s.value:.1f}" for s in scores}
+    for check in dict.fromkeys(score.metric for score in scores):
+        yield f"| {check} | {' | '.join(values.get((check, *c), '') for c in columns)} |"
+    yield ""
+    for signature in dict.fromkeys(score.signature for score in scores):
+        yield f"- `{signature}`"
     yield ""

@@ -2,9 +2,12 @@
 
 import time
 
+from torch import Tensor
 from tqdm import tqdm
 
 RECENT = 0.98
+SHOW_EVERY = 10
+"""Updates. To read a loss is to wait for the GPU."""
 
 
 class TrainingProgress:
@@ -13,13 +16,14 @@ class TrainingProgress:
     def __init__(self, updates: int, done: int, tokens: int) -> None:
         self.bar = tqdm(total=updates, initial=done, unit="update", mininterval=5, smoothing=0.05)
         self.started, self.tokens_before = time.monotonic(), tokens
-        self.loss: float | None = None
+        self.loss: Tensor | None = None
 
-    def show(self, tokens: int, loss: float) -> None:
+    def show(self, tokens: int, loss: Tensor) -> None:
         """One update is done; `tokens` counts the whole run, `loss` is in nats a token."""
         self.loss = loss if self.loss is None else RECENT * self.loss + (1 - RECENT) * loss
-        pace = (tokens - self.tokens_before) / (time.monotonic() - self.started)
-        self.bar.set_postfix_str(f"loss {self.loss:.3f}, {pace:.0f} tokens/s", refresh=False)
+        if self.bar.n % SHOW_EVERY == 0:
+            pace = (tokens - self.tokens_before) / (time.monotonic() - self.started)
+            self.bar.set_postfix_str(f"loss {self.loss:.3f}, {pace:.0f} tokens/s", refresh=False)
         self.bar.update()
 
     def close(self) -> None:

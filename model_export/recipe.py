@@ -31,6 +31,8 @@ class CorpusFile:
     """How often each pair is seen in an epoch; 0.5 draws half of the pairs anew each epoch."""
     directions: tuple[str, ...] = ("en-ko", "ko-en")
     licence: str = "unknown"
+    synthetic: bool = False
+    """The source side is a translation by a model; a tag tells so (Caswell et al. 2019)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Puts the parts of a training run together: recipe, corpora and run folder in, trainer out."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,12 +72,17 @@ def make_trainer(
     return trainer, dev
 
 
-def train(trainer: Trainer, dev: Pairs, on_evaluation: Callable[[Trainer], None]) -> None:
-    """Runs to the end, evaluating on the dev pairs in both directions."""
+def train(
+    trainer: Trainer,
+    dev: Pairs,
+    on_evaluation: Callable[[Trainer], None],
+    deadline: float = math.inf,
+) -> None:
+    """Runs to the end or past a deadline, evaluating on the dev pairs in both directions."""
     languages = trainer.stream.mixture.languages
     examples = [example for pair in dev for example in both_ways(pair, languages)]
     encoded = encode_examples(examples, trainer.stream.vocabulary)
-    trainer.train(encoded, lambda _: on_evaluation(trainer))
+    trainer.train(encoded, lambda _: on_evaluation(trainer), deadline)
 
 
 def dev_scorer(trainer: Trainer, pairs: Pairs, recipe: Recipe) -> Callable[[], dict[str, float]]:

@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from model_export import checkpoint
 from model_export.architectures.model import TranslationModel
 from model_export.batches import Batch, EncodedExample, dev_batches
 from model_export.dataset import Position, TrainingStream
 from model_export.loss import cross_entropy
+from model_export.prefetch import batches_ahead
 from model_export.progress import TrainingProgress
 from model_export.recipe import TrainingRecipe
 
@@ -54,6 +55,7 @@ class Trainer:
         torch.set_flush_denormal(True)  # denormals make exp five times slower
         torch.manual_seed(recipe.seed)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.set_float32_matmul_precision("high" if self.device == "cuda" else "highest")
         self.model = model.to(self.device)
         self.stream, self.recipe, self.run, self.score = stream, recipe, run, score
         decayed = [p for p in model.parameters() if p.dim() > 1]
@@ -75,13 +77,16 @@ class Trainer:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         torch.set_rng_state(saved["rng"])
+        if self.device == "cuda" and "cuda_rng" in saved:
+            torch.cuda.set_rng_state(saved["cuda_rng"])
         self.update, self.tokens = saved["update"], saved["tokens"]
         self.position = Position(**saved["position"])
         self.history = [Evaluation(**row) for row in saved["history"]]
         return True
 
     def save(self) -> None:
-        """Everything that `resume` needs, in one atomic write."""
+        """Everything that `resume` needs, here or on another machine, in one atomic write."""
+        gpu = {"cuda_rng": torch.cuda.get_rng_state()} if self.device == "cuda" else {}
         checkpoint.save_atomically(
             {
                 "model": self.model.state_dict(),
@@ -91,6 +96,7 @@ class Trainer:
                 "tokens": self.tokens,
                 "position": asdict(self.position),
                 "history": [asdict(e) for e in self.history],
+                **gpu,
             },
             self.run / "checkpoint.pt",
         )
@@ -99,46 +105,57 @@ class Trainer:
         self,
         dev: Sequence[EncodedExample],
         on_evaluation: Callable[[Sequence[Evaluation]], None] = lambda _: None,
+        deadline: float = math.inf,
     ) -> None:
-        """Runs to the recipe's last update; saves about once a minute and at each evaluation."""
-        batches = self.stream.batches(self.position)
-        saved, losses = time.monotonic(), list[float]()
+        """Runs to the recipe's last update, or saves and stops after `deadline` (monotonic clock).
+
+        Saves about once a minute and at each evaluation.
+        """
+        batches = self.batches()
+        saved, losses = time.monotonic(), list[Tensor]()
         progress = TrainingProgress(self.recipe.updates, self.update, self.tokens)
         while self.update < self.recipe.updates:
             losses.append(self.one_update(batches))
             progress.show(self.tokens, losses[-1])
-            last = self.update == self.recipe.updates
+            now, last = time.monotonic(), self.update == self.recipe.updates
             if last or self.update % self.recipe.evaluate_every == 0:
-                self.evaluate(dev, sum(losses) / len(losses))
+                self.evaluate(dev, float(torch.stack(losses).mean()))
                 losses.clear()
                 on_evaluation(self.history)
-            elif time.monotonic() - saved < SAVE_EVERY_SECONDS:
+            elif now - saved < SAVE_EVERY_SECONDS and now < deadline:
                 continue
             self.save()
             saved = time.monotonic()
+            if saved >= deadline:
+                break
         progress.close()
 
-    def one_update(self, batches: Iterator[tuple[Batch, Position]]) -> float:
+    def batches(self) -> Iterator[tuple[Batch, Position]]:
+        """From the position on; for a GPU they are made beside it."""
+        if self.device == "cuda":
+            return batches_ahead(self.stream, self.position, pinned=True)
+        return self.stream.batches(self.position)
+
+    def one_update(self, batches: Iterator[tuple[Batch, Position]]) -> Tensor:
         """Gradients over enough batches for one update, then one optimiser step.
 
-        Returns the smoothed loss in nats a token.
+        Returns the smoothed loss in nats a token, on the device: nobody has waited for it yet.
         """
         parts: list[Batch] = []
         padded = 0
         while padded < self.recipe.tokens_per_update:
             batch, self.position = next(batches)
             parts.append(batch)
-            padded += max(batch.source.numel(), batch.target_in.numel())
+            padded += batch.padded
             if padded + self.recipe.tokens_per_batch > self.recipe.tokens_per_update:
                 break
-        pad_id = self.stream.vocabulary.pad_id
-        tokens = sum(int((b.target_out != pad_id).sum()) for b in parts)
+        tokens = sum(batch.tokens for batch in parts)
         self.model.train()
-        loss_sum = 0.0
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         for batch in parts:
             loss, _ = self.loss(batch, self.recipe.label_smoothing)
             (loss / tokens).backward()
-            loss_sum += float(loss.detach())
+            loss_sum += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.update += 1
         self.tokens += tokens
@@ -148,17 +165,13 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum / tokens
 
-    def loss(self, batch: Batch, smoothing: float) -> tuple[Any, Any]:
+    def loss(self, batch: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
         """Smoothed loss and negative log-likelihood of a batch, summed over its tokens."""
+        batch = batch.to(self.device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.bf16):
-            hidden = self.model(batch.source.to(self.device), batch.target_in.to(self.device))
-            return cross_entropy(
-                hidden,
-                self.model.output,
-                batch.target_out.to(self.device),
-                self.stream.vocabulary.pad_id,
-                smoothing,
-            )
+            hidden = self.model(batch.source, batch.target_in)
+            labels, output = batch.target_out, self.model.output
+            return cross_entropy(hidden, output, labels, batch.real, smoothing)
 
     def evaluate(self, dev: Sequence[EncodedExample], train_loss: float) -> None:
         """Dev loss (plain negative log-likelihood, nats a token) and scores, into the history."""
@@ -168,7 +181,7 @@ class Trainer:
         with torch.no_grad():
             for batch in dev_batches(dev, self.recipe.tokens_per_batch, pad_id):
                 total += float(self.loss(batch, 0.0)[1])
-                tokens += int((batch.target_out != pad_id).sum())
+                tokens += batch.tokens
         scores = self.score() if self.score else {}
         self.history.append(
             Evaluation(self.update, self.tokens, train_loss, total / tokens, scores)

@@ -86,5 +86,6 @@ def _after(first: Decoded, second: Decoded) -> Decoded:
     return replace(
         second,
         queue_seconds=first.queue_seconds + second.queue_seconds,
+        encode_seconds=first.encode_seconds + second.encode_seconds,
         decode_seconds=first.decode_seconds + second.decode_seconds,
     )

@@ -39,9 +39,10 @@ def text_confidence(
     None without a calibration, or if there was nothing to translate."""
     if spec is None or not decoded:
         return None
-    pairs = zip(sentences, decoded, strict=True)
-    total = sum(len(text) * confidence(spec, each.hypotheses[0]) for text, each in pairs)
-    return total / sum(map(len, sentences))
+    lengths = [max(1, len(sentence)) for sentence in sentences]
+    pairs = zip(lengths, decoded, strict=True)
+    total = sum(length * confidence(spec, each.hypotheses[0]) for length, each in pairs)
+    return total / sum(lengths)
 
 
 def score_sentences(

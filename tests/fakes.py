@@ -24,7 +24,7 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.supervisor import BACKOFF
 from service.metrics import Metrics
 
-PAD, BOS, EOS, FIRST = 0, 2, 3, 8
+PAD, UNK, BOS, EOS, FIRST = 0, 1, 2, 3, 8
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Gate:
 class FakeVocabulary:
     """One piece a character, up to U+2FF7; the rest shares one piece."""
 
-    pad_id, bos_id, eos_id = PAD, BOS, EOS
+    pad_id, unk_id, bos_id, eos_id = PAD, UNK, BOS, EOS
 
     def encode_source(self, text: str, target_language: str) -> list[int]:
         """Tag, characters, eos."""

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.reliability.client import Client, Question, questions, references
@@ -23,8 +23,9 @@ from benchmarks.reliability.report import Outcome, Report
 from benchmarks.reliability.server import Server, run_server
 from service.access.keys import KeyLimits, Scope, new_key
 from service.access.quotas import FILE
+from service.engine.bundle import describe_file, load_bundle, write_manifest
 
-MODEL = "en-ko-transformer"
+MODEL, HOSTILE = "en-ko-transformer", "hostile"
 CLIENTS = 6
 TEXTS = 3
 PLENTY = 1_000_000_000
@@ -84,10 +85,13 @@ def _make_keys(path: Path) -> dict[str, str]:
 
 
 def _offer_hostile(served: Path, models: Path) -> None:
-    """A bundle that is cut off in the middle, beside the sound one."""
-    hostile = shutil.copytree(models / MODEL, served / "hostile")
-    encoder = hostile / "encoder.onnx"
+    """A bundle whose encoder is cut off, with a checksum that says that it is whole."""
+    hostile = shutil.copytree(models / MODEL, served / HOSTILE)
+    bundle = load_bundle(hostile)
+    encoder = bundle.file(bundle.manifest.encoder)
     encoder.write_bytes(encoder.read_bytes()[:1000])
+    files = bundle.manifest.files | {encoder.name: describe_file(encoder)}
+    write_manifest(hostile, replace(bundle.manifest, name=HOSTILE, files=files))
 
 
 async def _run(server: Server, secrets: dict[str, str], quick: bool) -> Scene:
@@ -158,11 +162,12 @@ async def _swap_models(scene: Scene, ends: float, pause: float) -> None:
     client = scene.client("boss")
     while time.perf_counter() + 2 * pause < ends:
         await asyncio.sleep(pause)
-        for name, wanted in ((MODEL, "models loaded anew"), ("hostile", "hostile bundles refused")):
+        for name, wanted, allowed in (
+            (MODEL, "models loaded anew", (200,)),
+            (HOSTILE, "hostile bundles refused", (409, 422)),
+        ):
             status, _, body = await client.post(f"/v1/models/{name}/reload", b"{}")
-            if status == 404:
-                return  # this server loads no models anew
-            good = status == 200 if name == MODEL else 400 <= status < 500
+            good = status in allowed
             scene.done[wanted if good else f"reload of {name} said {status} {body[:100]!r}"] += 1
     client.close()
 

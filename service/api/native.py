@@ -50,9 +50,9 @@ async def translate(
     request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
 ) -> TranslateAnswer | Response:
     """Splits texts into sentences, translates them and joins them with their own white space."""
-    wanted = body.to_pipeline()
-    if body.glossaries:
-        wanted = await with_terms(wanted, service.glossaries, caller, body.glossaries)
+    wanted = await with_terms(
+        body.to_pipeline(), service.glossaries, caller, body.stored_glossaries
+    )
     if body.stream:
         return EventStream(await streamed(request, service, caller, wanted), wanted.target)
     return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)

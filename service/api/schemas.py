@@ -10,7 +10,6 @@ from service.api.text_fields import (
     Kept,
     MarkupField,
     SplittingField,
-    StoredIds,
     Terms,
     glossary_of,
 )
@@ -87,11 +86,6 @@ class TranslateRequest(_Strict):
         description="Terms that must be translated so.",
         examples=[[{"source": "station", "target": "정거장"}]],
     )
-    glossaries: StoredIds = Field(
-        [],
-        description="Ids of stored glossaries that are used too; needs a source language.",
-        examples=[[]],
-    )
     do_not_translate: Kept = Field(
         [], description="Words that stay as they are.", examples=[["Seq2Serve"]]
     )
@@ -106,14 +100,25 @@ class TranslateRequest(_Strict):
         examples=[False],
     )
 
+    glossary_id: str | None = Field(
+        None,
+        description="A stored glossary of the caller; needs a source.",
+        examples=["def3a26b-3e84-45b3-84ae-0c0aaf3525f7"],
+    )
+
     stream: bool = Field(
         False,
         description="Whether the answer is a stream of events, sentence by sentence.",
         examples=[False],
     )
 
+    @property
+    def stored_glossaries(self) -> tuple[str, ...]:
+        """The ids of glossaries whose terms are wanted."""
+        return () if self.glossary_id is None else (self.glossary_id,)
+
     def to_pipeline(self) -> TranslationRequest:
-        """The same in the pipeline's words."""
+        """The same in the pipeline's words, but for stored glossaries."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         choice = self.decoding.choice()
         source = None if self.source == AUTO else self.source

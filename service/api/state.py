@@ -41,7 +41,7 @@ class Service:
     @property
     def translator(self) -> Translator:
         """Raises NotReady while there is no model."""
-        if not self._translator.models:
+        if not self.repository.started or not self._translator.models:
             raise NotReady(self._why_not())
         return self._translator
 

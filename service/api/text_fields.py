@@ -12,7 +12,6 @@ from service.text.markup import MarkupOptions, TextFormat
 from service.text.segmentation import Splitting
 
 MOST_TERMS = 1000
-MOST_STORED = 5
 MOST_TAGS = 200
 
 
@@ -85,9 +84,6 @@ def sound_glossary(terms: list[TermField]) -> list[TermField]:
 
 Terms = Annotated[list[TermField], Field(max_length=MOST_TERMS), AfterValidator(sound_glossary)]
 Kept = Annotated[list[TermText], Field(max_length=MOST_TERMS)]
-StoredIds = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=MOST_STORED)
-]
 
 
 def glossary_of(terms: Sequence[TermField], kept: Sequence[str]) -> Glossary:

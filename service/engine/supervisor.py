@@ -29,12 +29,16 @@ class Backoff:
 
     first: float = 0.1
     longest: float = 30.0
-    forgiven_after: float = 60.0
-    """Who lived so long had no death in a row."""
+    lives: float = 10.0
+    """Who lived so many times as long as it was waited for did not die in a row."""
 
     def pause(self, deaths: int) -> float:
         """After so many deaths in a row."""
         return min(self.first * 2.0 ** min(deaths - 1, 30), self.longest)
+
+    def in_a_row(self, deaths: int, lived: float) -> int:
+        """Deaths in a row, when one comes after so many and so many seconds."""
+        return 1 if lived > self.lives * self.pause(deaths) else deaths + 1
 
 
 BACKOFF = Backoff()
@@ -100,7 +104,7 @@ class Supervisor(threading.Thread):
         post.worker.join()  # it says that it ended a moment before it does
         now = time.monotonic()
         lived = now - post.started
-        post.deaths = 1 if lived > self._backoff.forgiven_after else post.deaths + 1
+        post.deaths = self._backoff.in_a_row(post.deaths, lived)
         pause = self._backoff.pause(post.deaths)
         post.replace_at = now + pause
         self._scheduler.lose(number)

@@ -47,13 +47,12 @@ class Vocabulary:
         self.pad_id: int = self.target.pad_id()
         self.bos_id: int = self.target.bos_id()
         self.eos_id: int = self.target.eos_id()
+        self.unk_id: int = self.target.unk_id()
         # Pieces that spell text, in the order of their spelling.
         self._spelt = sorted(
             (self.target.id_to_piece(i), i)
             for i in range(len(self.target))
-            if not (
-                self.target.is_control(i) or self.target.is_byte(i) or i == self.target.unk_id()
-            )
+            if not (self.target.is_control(i) or self.target.is_byte(i) or i == self.unk_id)
         )
 
     def encode_source(self, text: str, target_language: str) -> list[int]:

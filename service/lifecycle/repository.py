@@ -62,15 +62,34 @@ class ModelRepository:
         return (*self._unreadable.values(), *self._failed.values())
 
     async def start(self) -> None:
-        """Loads what the directory holds, the preferred model first, as far as memory allows."""
+        """Loads what the directory holds, the preferred model first, as far as memory allows. All
+        may be asked for from the beginning; who does so early waits until it is loaded."""
         inventory = await self.look()
         first = self._settings.preferred
-        for found in sorted(inventory.bundles.values(), key=lambda found: found.key[0] != first):
-            await self.try_to_serve(found)
-            self.started = self.started or bool(self.served.defaults)
-        if not inventory.bundles and not self.faults:
+        found = sorted(inventory.bundles.values(), key=lambda found: found.key[0] != first)
+        for bundle in found:
+            self.served.add(_parked(bundle))
+        for bundle in found:
+            if self._lacking(bundle) <= 0:
+                await self._load_parked(bundle)
+            self.started = self.started or any(model.loaded for model in self.served.all())
+        if not found and not self.faults:
             self.give_up(f"there is no bundle in {self._settings.directory}")
         self.started = True
+
+    async def _load_parked(self, found: FoundBundle) -> None:
+        model = self.served.get(found.key)
+        if model is None:
+            return  # somebody has unloaded it, or asked for it and it failed
+        try:
+            await self._own(self._serve(found, only_if_parked=True))
+        except BundleError:
+            self._drop(model)
+
+    def _drop(self, model: Model) -> None:
+        """A model that could not be loaded is not served any more."""
+        if self.served.get(model.key) is model and not model.loaded:
+            self.served.remove(model, "failed")
 
     def give_up(self, reason: str) -> None:
         """Start-up is over, and came to nothing."""
@@ -134,7 +153,7 @@ class ModelRepository:
         """Serves a bundle, or tells the log what is wrong with it. If there is no room for it, it
         drives nobody out, but is loaded when somebody asks for it."""
         if self.served.get(found.key) is None and self._lacking(found) > 0:
-            self.served.add(Model(found.manifest, found, resident_bytes(found.manifest)))
+            self.served.add(_parked(found))
             logger.info("%s is loaded when it is asked for", "@".join(found.key))
             return True
         try:
@@ -151,8 +170,7 @@ class ModelRepository:
         try:
             await self._own(self._serve(found, only_if_parked=True))
         except BundleError as error:
-            if self.served.get(model.key) is model and not model.loaded:
-                self.served.remove(model, "failed")
+            self._drop(model)
             raise EngineFailed(f"{model.manifest.name} cannot be loaded") from error
 
     def dispose(self, running: Running) -> None:
@@ -256,3 +274,7 @@ class ModelRepository:
         """Waits for what is being opened and closed."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _parked(found: FoundBundle) -> Model:
+    return Model(found.manifest, found, resident_bytes(found.manifest))

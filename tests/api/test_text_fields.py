@@ -62,7 +62,6 @@ async def test_ignored_tags_are_copied(client):
         ({"glossary": [{"source": "", "target": "x"}]}, "glossary"),
         ({"glossary": [{"source": "a", "target": "x"}] * 2}, "glossary"),
         ({"glossary": [{"source": "a", "target": "a\x01"}]}, "glossary"),
-        ({"glossaries": ["1"] * 6}, "glossaries"),
         ({"do_not_translate": [7]}, "do_not_translate"),
         ({"markup": {"ignore_tags": ["<x>"]}}, "markup.ignore_tags"),
         ({"markup": {"ignored": ["x"]}}, "markup.ignored"),

@@ -88,6 +88,12 @@ class Container:
         """Runs Python inside."""
         return self.execute("python", "-c", code)
 
+    @property
+    def listens(self) -> bool:
+        """Whether it answers at all."""
+        command = ["docker", "exec", self.name, "python", "-c", CLIENT, "ask", "/livez", "null"]
+        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+
     def ask(self, path: str, body: object = None) -> str:
         """Asks the service over the container's own loopback, which no network is needed for."""
         return self.execute("python", "-c", CLIENT, "ask", path, json.dumps(body))

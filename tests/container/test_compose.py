@@ -135,7 +135,8 @@ def test_prometheus_counts_the_tokens_that_were_translated(stack):
     query = 'sum(seq2serve_target_tokens_total{job="seq2serve",direction="en-ko"})'
     wait_until(lambda: stack.value(query) == tokens, seconds=60)
     assert stack.value('sum(up{job="seq2serve"})') == 1
-    assert stack.value('count(seq2serve_model_info{job="seq2serve"})') == len(engine.SHIPPED)
+    loaded = 'count(seq2serve_model_info{job="seq2serve"})'  # the last ones after it is ready
+    wait_until(lambda: stack.value(loaded) == len(engine.SHIPPED), seconds=90)
 
 
 def test_the_rules_are_loaded_and_healthy(stack):

@@ -122,4 +122,6 @@ def test_without_a_usable_bundle_it_is_unhealthy_and_says_why(image, tmp_path):
     with container(image, *options, *quick) as running:
         wait_until(lambda: running.health == "unhealthy", seconds=60)
         assert running.running
+        wait_until(lambda: running.listens, seconds=60)  # it may not even have come to that
+        wait_until(lambda: "being loaded" not in running.ask("/readyz"), seconds=60)
         assert "there is no bundle in /models" in running.ask("/readyz")

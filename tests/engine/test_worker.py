@@ -91,6 +91,7 @@ def test_pauses_grow_with_every_death_in_a_row():
     """Fails when a model that kills its workers keeps the machine busy with dying."""
     backoff = Backoff(first=0.5, longest=30.0)
     assert [backoff.pause(deaths) for deaths in (1, 2, 3, 8, 10_000)] == [0.5, 1, 2, 30, 30]
+    assert [backoff.in_a_row(3, lived) for lived in (0.1, 19, 21)] == [4, 4, 1]
 
 
 def test_a_cancelled_sentence_frees_its_row():

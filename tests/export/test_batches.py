@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from model_export.batches import EncodedExample, dev_batches, make_batch, plan_batches
 from model_export.corpus import Mixture
 from model_export.dataset import Position, TrainingStream, both_ways, encode_examples
+from model_export.prefetch import batches_ahead
 from model_export.recipe import AugmentationRecipe, CorpusFile, TrainingRecipe
 from tests.fakes import FakeVocabulary
 
@@ -65,6 +66,14 @@ def test_the_decoder_reads_bos_and_has_to_say_eos():
     assert batch.target_out.tolist() == [[9, 8, 3], [3, PAD, PAD]]
 
 
+def test_a_batch_knows_its_tokens():
+    """Those that are no padding, where they are, and how many a budget counts."""
+    examples = [EncodedExample([4, 9, 9, 3], [2, 9, 8, 3]), EncodedExample([4, 3], [2, 3])]
+    batch = make_batch(examples, PAD)
+    assert batch.real.tolist() == [0, 1, 2, 3]
+    assert (batch.tokens, batch.padded) == (4, 8)
+
+
 def test_dev_batches_are_always_the_same():
     """All dev examples once, in an order that never changes."""
     examples = [EncodedExample([4] * n, [2] * n) for n in range(2, 20)]
@@ -93,6 +102,34 @@ def test_the_stream_goes_on_from_any_position(stream):
         assert torch.equal(batch.source, whole[n + 1][0].source)
         assert torch.equal(batch.target_out, whole[n + 1][0].target_out)
         assert after == whole[n + 1][1]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_batches_made_in_another_process_are_the_same(stream):
+    """In the same order, with the same positions, from any start; dropout's chance is untouched."""
+    start = Position(1, 2)
+    chance = torch.get_rng_state()
+    apart = list(islice(batches_ahead(stream, start, pinned=False), 20))
+    assert torch.equal(torch.get_rng_state(), chance)
+    for (batch, after), (expected, expected_after) in zip(
+        apart, stream.batches(start), strict=False
+    ):
+        assert torch.equal(batch.source, expected.source)
+        assert torch.equal(batch.real, expected.real)
+        assert after == expected_after
+
+
+def test_synthetic_sources_have_a_tag(stream):
+    """It stands after the language; the target and the sources of other files have none."""
+    place = (0, 0, False)
+    plain = stream.encode(stream.example(place), place)
+    stream.mixture.files = [CorpusFile("pairs.tsv", synthetic=True)]
+    tagged = stream.encode(stream.example(place), place)
+    language, *text = plain.source
+    assert tagged.source == [language, stream.vocabulary.unk_id, *text]
+    assert tagged.target == plain.target
+    joined = [e for e in stream.draw(1) if e.source[1] != stream.vocabulary.unk_id]
+    assert not joined
 
 
 def test_epochs_differ_and_repeat_exactly(stream):

@@ -34,6 +34,11 @@ def labels():
     return labels
 
 
+def real(labels):
+    """Flat places of what is no padding."""
+    return (labels != PAD).flatten().nonzero()[:, 0]
+
+
 def gradients(value, hidden, output):
     """Of hidden states and of all of the projection's parameters."""
     return torch.autograd.grad(value, [hidden, *output.parameters()])
@@ -45,8 +50,8 @@ def test_value_and_gradients_are_those_of_pytorch(
     monkeypatch, output, hidden, labels, smoothing, chunk
 ):
     """However many chunks there are, and scaled as a training step scales it."""
-    monkeypatch.setattr(loss, "CHUNK_ROWS", chunk)
-    found, likelihood = cross_entropy(hidden, output, labels, PAD, smoothing)
+    monkeypatch.setitem(loss.CHUNK_ROWS, "cpu", chunk)
+    found, likelihood = cross_entropy(hidden, output, labels, real(labels), smoothing)
     logits = output(hidden).flatten(0, 1)
     options = {"ignore_index": PAD, "reduction": "sum"}
     expected = functional.cross_entropy(
@@ -63,7 +68,7 @@ def test_value_and_gradients_are_those_of_pytorch(
 
 def test_padding_has_no_gradient(output, hidden, labels):
     """Positions that are padding teach nothing."""
-    found, _ = cross_entropy(hidden, output, labels, PAD, 0.1)
+    found, _ = cross_entropy(hidden, output, labels, real(labels), 0.1)
     gradient = gradients(found, hidden, output)[0]
     assert torch.all(gradient[labels == PAD] == 0)
     assert torch.all(gradient[labels != PAD].abs().sum(-1) > 0)
@@ -71,7 +76,7 @@ def test_padding_has_no_gradient(output, hidden, labels):
 
 def test_only_the_smoothed_loss_can_be_trained_on(output, hidden, labels):
     """The plain likelihood is for reading."""
-    found, likelihood = cross_entropy(hidden, output, labels, PAD, 0.1)
+    found, likelihood = cross_entropy(hidden, output, labels, real(labels), 0.1)
     assert found.requires_grad
     assert not likelihood.requires_grad
 
@@ -79,8 +84,8 @@ def test_only_the_smoothed_loss_can_be_trained_on(output, hidden, labels):
 def test_half_precision_stays_close(output, hidden, labels):
     """bfloat16 hidden states give the loss within their rounding, and a gradient of their type."""
     half = hidden.detach().bfloat16().requires_grad_()
-    found, _ = cross_entropy(half, output, labels, PAD, 0.1)
-    exact, _ = cross_entropy(hidden, output, labels, PAD, 0.1)
+    found, _ = cross_entropy(half, output, labels, real(labels), 0.1)
+    exact, _ = cross_entropy(hidden, output, labels, real(labels), 0.1)
     torch.testing.assert_close(found, exact, atol=0, rtol=0.02)
     gradient, weight_gradient, *_ = gradients(found, half, output)
     assert gradient.dtype is torch.bfloat16

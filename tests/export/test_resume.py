@@ -96,6 +96,34 @@ def test_a_run_stopped_between_evaluations_loses_only_what_was_not_saved(
     assert_equal_weights(final_weights(stopped), expected)
 
 
+def test_a_run_that_may_take_no_more_time_stops_at_a_checkpoint(tmp_path):
+    """`--minutes` ends a run after the update that is going on; the next one goes on from there."""
+    through, stopped = start_toys(tmp_path, updates=4, evaluate_every=2)
+    command = ["train", *stopped.arguments, "--minutes", "0"]
+    for update in (1, 2, 3):
+        result = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert f"stopped at update {update} of 4" in result.output
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "not done yet" not in result.output
+    saved = checkpoint.load(stopped.run / "checkpoint.pt")
+    assert [row["update"] for row in saved["history"]] == [2, 4]
+    assert_equal_weights(saved["model"], final_weights(through))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_an_update_does_not_wait_for_the_gpu(tmp_path):
+    """Nothing in it reads a value back, so the next batch is sent while this one is computed."""
+    toy, _ = start_toys(tmp_path, updates=9, evaluate_every=9)
+    trainer, _ = trainer_of(toy)
+    batches = trainer.batches()
+    trainer.one_update(batches)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.one_update(batches)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     """Starting it once more changes neither weights nor history."""
     toy, _ = start_toys(tmp_path, updates=2, evaluate_every=2)

@@ -55,7 +55,7 @@ async def test_the_preferred_model_is_loaded_first(tmp_path, started):
 
 
 async def test_it_is_started_with_the_first_model_that_is_warm(tmp_path):
-    """The others come while it is asked already."""
+    """Who asks for another one before it is loaded waits for it."""
     second = threading.Event()
     for name in "ab":
         write_bundle(tmp_path / name, name, words=name)
@@ -64,16 +64,17 @@ async def test_it_is_started_with_the_first_model_that_is_warm(tmp_path):
         if manifest.name == "b":
             second.wait(20)
 
-    repository, _ = make_repository(tmp_path, before=wait_for_second)
+    repository, opener = make_repository(tmp_path, before=wait_for_second)
     starting = asyncio.create_task(repository.start())
     while not repository.started:
         await asyncio.sleep(0.001)
+    early = asyncio.create_task(say(repository, "b"))
     assert await say(repository) == "a"
-    with pytest.raises(UnknownModel):
-        await say(repository, "b")
+    assert not early.done()
     second.set()
     await starting
-    assert await say(repository, "b") == "b"
+    assert await early == "b"
+    assert opener.opened == ["a@1", "b@1"]
     await repository.close()
 
 

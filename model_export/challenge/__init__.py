@@ -1,0 +1,1 @@
+"""Everyday sentences that a model has to get through, and what a translation of each must keep."""
