@@ -26,6 +26,13 @@ for path in ("/livez", "/readyz"):
         except OSError:
             pass
         time.sleep(0.01)
-    print(f"{path}: {(time.time_ns() - began) / 1e9:.2f} s after docker run")
+    used = sum(map(int, open("/proc/1/stat").read().split()[13:15])) / 100
+    print(f"{path}: {(time.time_ns() - began) / 1e9:.2f} s after docker run, {used:.2f} s of a core")
 ' "$began"
-docker exec "$name" sh -c 'grep VmRSS /proc/1/status'
+until docker exec "$name" python -S -c '
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=5)
+connection.request("GET", "/v1/models")
+sys.exit(b"\"loaded\":false" in connection.getresponse().read())
+'; do sleep 0.2; done
+echo "all models loaded: $(docker exec "$name" grep VmRSS /proc/1/status)"

@@ -183,7 +183,7 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        served = {d for m in self.models.values() for d in m.manifest.directions}
+        served = {d for m in self.served.defaults for d in m.manifest.directions}
         languages = sorted({direction.source for direction in served | self.directions().keys()})
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]

@@ -48,7 +48,7 @@ def name(code: str) -> str:
 def targets_by_source(translator: Translator) -> Mapping[str, list[str]]:
     """Every source language, sorted, and the languages that it is translated into, sorted."""
     targets: dict[str, set[str]] = {}
-    served = [d for model in translator.models.values() for d in model.manifest.directions]
+    served = [d for model in translator.served.defaults for d in model.manifest.directions]
     for direction in (*served, *translator.directions()):
         targets.setdefault(direction.source, set()).add(direction.target)
     return {source: sorted(into) for source, into in sorted(targets.items())}
