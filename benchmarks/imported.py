@@ -10,8 +10,7 @@ import numpy as np
 from benchmarks.decoders import Decoder, Work, our_decoder
 from benchmarks.engine_page import Cell, speed_table
 from benchmarks.interleave import FULL, QUICK, speeds
-from benchmarks.machine import this_machine
-from benchmarks.page import heading
+from benchmarks.machine import heading, this_machine
 from benchmarks.peers import Peer, PeerProcess
 from model_export.importers.assemble import assemble
 from model_export.importers.ctranslate2_model import import_ctranslate2
@@ -23,6 +22,7 @@ from service.engine.bundle import load_bundle
 SOURCE_LENGTH, STEPS = 25, 30
 BATCHES, BEAMS = (1, 8, 32), (1, 4)
 KINDS = ("int8", "float32")
+CALIBRATION = 8
 ANY = Asked(("en",), ("de",))
 """Languages have no part in speed."""
 
@@ -34,7 +34,7 @@ def lines(directory: Path, quick: bool) -> Iterator[str]:
         imported = import_ctranslate2(directory, ANY)
         paths = folder / "float32", folder / "int8"
         texts = write_float32(imported, assemble(imported), paths[0], Wanted("imported"))
-        quantise_bundle(*paths, texts, (), PERCENTILE, 0.0, lambda _: None)
+        quantise_bundle(*paths, texts[:CALIBRATION], (), PERCENTILE, 0.0, lambda _: None)
         processes = [PeerProcess(isa) for isa in _instructions()]
         for process in processes:
             stack.callback(process.close)

@@ -14,10 +14,11 @@ from service.engine.vocabulary import Piece, Vocabulary
 from service.preparation import PreparedText, Sentence
 from service.text.alignment import Span, WordLink, link_words
 from service.text.language import Detection
+from service.text.markup_projection import put_tags
 from service.text.projection import Attention
 from service.text.quality import Fault, QualityWarning
 from service.text.restoration import restore
-from service.text.rewriting import Rewriting
+from service.text.rewriting import Chain
 from service.text.segmentation import Segmentation
 
 
@@ -91,8 +92,8 @@ def spell(
     text: PreparedText,
     sentences: Sequence[Decoded],
     prefix: str = "",
-) -> list[list[Rewriting]]:
-    """The hypotheses of each sentence, as the model said them and with all that it was not shown.
+) -> list[list[Chain]]:
+    """The hypotheses of each sentence: from what the model said to what it was not shown too.
 
     The first sentence was made to begin with `prefix`, and does so to the letter.
     """
@@ -105,11 +106,11 @@ def spell(
         # Only the best one has attention; in the others things find their places without.
         spelt.append(
             [
-                restore(sentence.shielded, sentence.terms, each, None if rank else attention)
+                complete(sentence, each, None if rank else attention)
                 for rank, each in enumerate(said)
             ]
         )
-    return [[each.rewriting for each in hypotheses] for hypotheses in spelt]
+    return spelt
 
 
 def attention_of(
@@ -123,8 +124,20 @@ def attention_of(
     return Attention(decoded.alignment, spans_of(read), spans_of(said))
 
 
+def complete(sentence: Sentence, said: str, attention: Attention | None) -> Chain:
+    """A sentence that was said, with all that belongs into it."""
+    restored = restore(sentence.shielded, sentence.terms, said, attention)
+    rewriting = restored.rewriting
+    if sentence.marked is None:
+        return Chain(rewriting)
+    if attention is not None:
+        shown = sentence.shielded.rewriting
+        attention = attention.moved(shown.backward, rewriting.forward)
+    return Chain(rewriting, put_tags(sentence.marked, rewriting.after, restored.links, attention))
+
+
 def join_sentences(
-    text: PreparedText, sentences: Sequence[Decoded], spelt: Sequence[Sequence[Rewriting]]
+    text: PreparedText, sentences: Sequence[Decoded], spelt: Sequence[Sequence[Chain]]
 ) -> tuple[TextHypothesis, ...]:
     """Hypotheses of the whole text, best first.
 
@@ -167,14 +180,15 @@ def align_sentences(
     language: str,
     text: PreparedText,
     sentences: Sequence[Decoded],
-    translated: Sequence[Rewriting],
+    translated: Sequence[Chain],
 ) -> tuple[SentenceAlignment, ...]:
     """Pieces, spans, attention and word links of the best hypotheses. What the model was not shown
     counts as what stood for it."""
     segmentation = text.segmentation
     found = []
-    for sentence, decoded, translation, source_start, target_start in zip(
+    for sentence, written, decoded, translation, source_start, target_start in zip(
         text.sentences,
+        segmentation.sentences,
         sentences,
         translated,
         segmentation.starts(segmentation.sentences),
@@ -182,23 +196,25 @@ def align_sentences(
         strict=True,
     ):
         assert decoded.alignment is not None, "asked for, for every sentence"
-        shown = sentence.shielded.rewriting
-        read = moved(vocabulary.source_pieces(sentence.shown, language), shown.backward)
-        said = moved(vocabulary.target_pieces(decoded.hypotheses[0].ids), translation.forward)
+        read = vocabulary.source_pieces(sentence.shown, language)
+        said = vocabulary.target_pieces(decoded.hypotheses[0].ids)
         links = link_words(
             decoded.alignment,
-            (sentence.text, spans_of(read)),
-            (translation.after, spans_of(said)),
+            (sentence.shown, spans_of(read)),
+            (vocabulary.decode(decoded.hypotheses[0].ids), spans_of(said)),
         )
         found.append(
             SentenceAlignment(
-                Span(0, len(sentence.text)).shifted(source_start),
+                Span(0, len(written)).shifted(source_start),
                 Span(0, len(translation.after)).shifted(target_start),
-                shift_pieces(read, source_start),
-                shift_pieces(said, target_start),
+                shift_pieces(moved(read, sentence.in_text), source_start),
+                shift_pieces(moved(said, translation.forward), target_start),
                 decoded.alignment,
                 tuple(
-                    WordLink(link.source.shifted(source_start), link.target.shifted(target_start))
+                    WordLink(
+                        sentence.in_text(link.source).shifted(source_start),
+                        translation.forward(link.target).shifted(target_start),
+                    )
                     for link in links
                 ),
             )

@@ -27,9 +27,10 @@ from service.lifecycle.model import Model
 from service.lifecycle.served import ServedModels
 from service.metrics import STAGES
 from service.pivot import first_choice, joined, pivots
-from service.preparation import Cutting, PreparedText, Sentence, prepare
+from service.preparation import PreparedText, Sentence, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
+from service.text.cutting import Cutting
 from service.text.glossary import NO_TERMS, Glossary
 from service.text.language import Detection, LanguageIdentifier
 from service.text.markup import PLAIN_MARKUP, MarkupOptions, TextFormat
@@ -71,7 +72,7 @@ class TranslationRequest:
     @property
     def cutting(self) -> Cutting:
         """How the texts are taken apart."""
-        return Cutting(self.splitting, self.glossary)
+        return Cutting(self.format, self.markup, self.splitting, self.glossary)
 
 
 @dataclass(frozen=True, slots=True)

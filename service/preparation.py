@@ -4,34 +4,29 @@ Knows no search.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.text.alignment import Span
-from service.text.glossary import NO_TERMS, Glossary, TermUse, find_terms
-from service.text.protection import Kind, Protected, Shielded, find_protected, mask, shield, unmask
-from service.text.segmentation import Segmentation, Splitting, segment_to_fit
-
-
-@dataclass(frozen=True, slots=True)
-class Cutting:
-    """How texts are taken apart."""
-
-    splitting: Splitting = Splitting.SENTENCES
-    glossary: Glossary = NO_TERMS
+from service.text.cutting import Cutting, cut_text
+from service.text.glossary import TermUse, find_terms
+from service.text.markup_projection import MarkedSentence
+from service.text.protection import Shielded, unmask
+from service.text.segmentation import Segmentation
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence as it stands in its text, and as the model reads it."""
 
-    text: str
     shielded: Shielded
     terms: tuple[TermUse, ...]
     source: tuple[int, ...]
-    """The ids of `shielded.rewriting.after`."""
+    """The ids of `shown`."""
+    marked: MarkedSentence | None = None
+    """Where its text is markup; what is shielded is then the text without tags."""
 
     @property
     def shown(self) -> str:
@@ -41,7 +36,13 @@ class Sentence:
     @property
     def needs_alignment(self) -> bool:
         """Whether something must find its place in the translation."""
-        return bool(self.shielded.literals or self.shielded.pictures or self.terms)
+        hidden = self.shielded.literals or self.shielded.pictures
+        return bool(hidden or self.terms or (self.marked and self.marked.tags))
+
+    def in_text(self, span: Span) -> Span:
+        """Which part of the sentence in its text a part of what the model reads is."""
+        plain = self.shielded.rewriting.backward(span)
+        return self.marked.rewriting.backward(plain) if self.marked else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,6 @@ class PreparedText:
 
     segmentation: Segmentation
     sentences: tuple[Sentence, ...]
-
-    @property
-    def sources(self) -> tuple[tuple[int, ...], ...]:
-        """The source ids of each sentence."""
-        return tuple(sentence.source for sentence in self.sentences)
 
 
 def prepare(
@@ -69,62 +65,28 @@ def prepare(
         return len(vocabulary.encode_source(unmask(sentence), target)) <= limit
 
     started = time.monotonic()
-    cut = []
-    for text in texts:
-        protected = find_protected(text)
-        masked = segment_to_fit(mask(text, protected), direction.source, fits, cutting.splitting)
-        cut.append((text, protected, _spans(text, masked, protected)))
+    cut = [cut_text(text, direction.source, fits, cutting) for text in texts]
     segmented = time.monotonic()
-    prepared = []
-    for text, protected, spans in cut:
-        shielded = [_shield(text, span, protected) for span in spans]
-        sentences = tuple(
-            Sentence(
-                each.rewriting.before,
-                each,
-                find_terms(each.rewriting.before, cutting.glossary),
-                tuple(vocabulary.encode_source(each.rewriting.after, target)),
-            )
-            for each in shielded
+    prepared = [
+        PreparedText(
+            _segmentation(text, [piece.place for piece in pieces]),
+            tuple(
+                Sentence(
+                    piece.shielded,
+                    find_terms(piece.shielded.rewriting.before, cutting.glossary),
+                    tuple(vocabulary.encode_source(piece.shielded.rewriting.after, target)),
+                    piece.marked,
+                )
+                for piece in pieces
+            ),
         )
-        prepared.append(PreparedText(_segmentation(text, spans), sentences))
+        for text, pieces in zip(texts, cut, strict=True)
+    ]
     tokenised = time.monotonic()
     return prepared, {"segment": segmented - started, "tokenise": tokenised - segmented}
 
 
-def _spans(text: str, masked: Segmentation, protected: Sequence[Protected]) -> list[Span]:
-    """Where the sentences of the masked text are; pictures at their ends are no part of them."""
-    starts = masked.starts(masked.sentences)
-    spans = [Span(s, s + len(x)) for s, x in zip(starts, masked.sentences, strict=True)]
-    pictures = [each.span for each in protected if each.kind is Kind.PICTURE]
-    return [_without_edges(text, span, pictures) for span in spans] if pictures else spans
-
-
-def _without_edges(text: str, span: Span, pictures: Sequence[Span]) -> Span:
-    start, end = span.start, span.end
-    for picture in pictures:
-        if picture.start == start:
-            rest = text[picture.end : end]
-            start = end - len(rest.lstrip())
-    for picture in reversed(pictures):
-        if picture.end == end and picture.start > start:
-            end = start + len(text[start : picture.start].rstrip())
-    return Span(start, end)
-
-
-def _shield(text: str, span: Span, protected: Sequence[Protected]) -> Shielded:
-    inside = _inside(span, protected)
-    return shield(text[span.start : span.end], tuple(inside))
-
-
-def _inside(span: Span, protected: Sequence[Protected]) -> Iterator[Protected]:
-    """What is protected of a sentence, counted from its beginning."""
-    for each in protected:
-        if span.start <= each.span.start and each.span.end <= span.end:
-            yield Protected(each.span.shifted(-span.start), each.kind)
-
-
-def _segmentation(text: str, spans: Sequence[Span]) -> Segmentation:
-    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(text)]
+def _segmentation(text: str, places: Sequence[Span]) -> Segmentation:
+    edges = [0, *(edge for span in places for edge in (span.start, span.end)), len(text)]
     gaps = tuple(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
-    return Segmentation(tuple(text[span.start : span.end] for span in spans), gaps)
+    return Segmentation(tuple(text[span.start : span.end] for span in places), gaps)

@@ -9,7 +9,7 @@ from service.engine.request import Decoded, Hypothesis
 from service.engine.vocabulary import Vocabulary
 from service.preparation import PreparedText
 from service.text.alignment import Span
-from service.text.rewriting import Rewriting
+from service.text.rewriting import Chain
 
 
 def calibration(manifest: Manifest, direction: Direction) -> ConfidenceSpec | None:
@@ -50,7 +50,7 @@ def score_sentences(
     spec: ConfidenceSpec | None,
     text: PreparedText,
     decoded: Sequence[Decoded],
-    spelt: Sequence[Rewriting],
+    spelt: Sequence[Chain],
 ) -> tuple[SentenceScores, ...]:
     """Scores and confidence of each sentence of a text; `spelt` are the best hypotheses."""
     segmentation = text.segmentation

@@ -328,7 +328,7 @@ def test_a_sentence_with_few_hypotheses_repeats_its_last(engines):
 
     segmentation = Segmentation(("x", "y"), ("<", " ", ">"))
     sentences = [decoded("a", "b", "c"), decoded("p", "q")]
-    bare = [Sentence(x, Shielded(Rewriting(x)), (), ()) for x in segmentation.sentences]
+    bare = [Sentence(Shielded(Rewriting(x)), (), ()) for x in segmentation.sentences]
     text = PreparedText(segmentation, tuple(bare))
     spelt = spell(engine.vocabulary, "ko", text, sentences)
     hypotheses = join_sentences(text, sentences, spelt)

@@ -5,12 +5,22 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.api.decoding import Decoding, sound_text
+from service.api.text_fields import (
+    FormatField,
+    Kept,
+    MarkupField,
+    SplittingField,
+    Terms,
+    glossary_of,
+)
 from service.assembly import SentenceAlignment, SentenceScores, Translation
 from service.engine.vocabulary import Piece
 from service.pipeline import TranslationRequest, TranslationResult
 from service.text.alignment import Span
 from service.text.language import Detection
+from service.text.markup import TextFormat
 from service.text.quality import Fault
+from service.text.segmentation import Splitting
 
 
 def _sound_texts(value: Any) -> Any:
@@ -55,6 +65,30 @@ class TranslateRequest(_Strict):
         examples=[{"strategy": "beam", "beam_size": 4, "n_best": 2}],
     )
 
+    format: FormatField = Field(
+        TextFormat.TEXT,
+        description="What the tags and entities of the texts are; `text` has none.",
+        examples=["html"],
+    )
+    markup: MarkupField = Field(
+        default_factory=lambda: MarkupField(),
+        description="What is special about tags.",
+        examples=[{"ignore_tags": ["x"]}],
+    )
+    splitting: SplittingField = Field(
+        Splitting.SENTENCES,
+        description="Where texts are cut: at ends of `sentences` and line breaks, also over line "
+        "breaks (`nonewlines`), or not (`off`).",
+        examples=["sentences"],
+    )
+    glossary: Terms = Field(
+        [],
+        description="Terms that must be translated so.",
+        examples=[[{"source": "station", "target": "정거장"}]],
+    )
+    do_not_translate: Kept = Field(
+        [], description="Words that stay as they are.", examples=[["Seq2Serve"]]
+    )
     token_scores: bool = Field(
         False,
         description="Whether to tell the scores of sentences and their pieces.",
@@ -95,6 +129,10 @@ class TranslateRequest(_Strict):
             self.model,
             choice,
             self.alignment,
+            format=self.format,
+            markup=self.markup.options(),
+            splitting=self.splitting,
+            glossary=glossary_of(self.glossary, self.do_not_translate),
             token_scores=self.token_scores,
         )
 

@@ -4,7 +4,7 @@ By attention between pieces, where a model has it; else by the place in the sent
 and no tokenizer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,12 @@ class Attention:
     weights: NDArray[np.float32]
     source: tuple[Span, ...]
     target: tuple[Span, ...]
+
+    def moved(self, source: Callable[[Span], Span], target: Callable[[Span], Span]) -> "Attention":
+        """The same between other forms of both texts."""
+        return Attention(
+            self.weights, tuple(map(source, self.source)), tuple(map(target, self.target))
+        )
 
 
 class Projection:

@@ -50,7 +50,7 @@ class _Restoration:
         self._projection = Projection.of(shielded.rewriting.after, said, attention)
         self._edits: list[Edit] = []
         self._taken: list[Span] = []
-        self._sources: list[tuple[Span, Edit]] = []
+        self._sources: list[tuple[Span, Edit, str]] = []
 
     def run(self, terms: Sequence[TermUse]) -> Restored:
         """What stands somewhere already comes first, then what needs a place."""
@@ -63,13 +63,12 @@ class _Restoration:
         for picture in self._shielded.pictures:
             self._insert_picture(picture)
         rewriting = Rewriting(self._said, self._edits)
-        return Restored(
-            rewriting,
-            tuple(
-                WordLink(source, rewriting.forward(Span(edit.start, edit.end)))
-                for source, edit in self._sources
-            ),
+        places = {id(edit): span for edit, span in rewriting.placed}
+        links = (
+            WordLink(source, _core(places[id(edit)], edit, text))
+            for source, edit, text in self._sources
         )
+        return Restored(rewriting, tuple(links))
 
     def _literals(self) -> Iterator[tuple[int, Hidden]]:
         """Puts literals in the place of what was said for them: their stand-ins, or anything else
@@ -109,7 +108,7 @@ class _Restoration:
         touched_after = _ASCII_WORD.match(sentence, place.end)
         left = " " if _ASCII_WORD.match(before) and not touched_before else ""
         right = " " if end == span.end and _ASCII_WORD.match(after) and not touched_after else ""
-        self._edit(Edit(span.start, end, f"{left}{text}{right}"), literal.span)
+        self._edit(Edit(span.start, end, f"{left}{text}{right}"), literal.span, literal.text)
 
     def _insert_literal(self, number: int, literal: Hidden) -> None:
         """Where the model looked at the stand-in, it may have said half of it."""
@@ -125,7 +124,8 @@ class _Restoration:
             if self._is_free(span):
                 self._put(literal, span)
                 return
-        self._edit(Edit(unit.start, unit.start, f"{literal.text} "), literal.span)
+        edit = Edit(unit.start, unit.start, f"{literal.text} ")
+        self._edit(edit, literal.span, literal.text)
 
     def _terms(self, terms: Sequence[TermUse]) -> Iterator[TermUse]:
         """Marks the terms that are there already; yields the others."""
@@ -157,7 +157,7 @@ class _Restoration:
             text += agree(particle, text)
         if not self._is_free(Span(start, end)):
             end, text = last.end, use.term.target
-        self._edit(Edit(start, end, text), use.span)
+        self._edit(Edit(start, end, text), use.span, use.term.target)
 
     def _run_around(self, best: Span, shown: Span, most: int) -> tuple[int, Span]:
         """Neighbours that come from the term too, `most` at most with it: where they begin, and the
@@ -198,14 +198,16 @@ class _Restoration:
                 at = marks.end()
         at = self._outside(at)
         text = picture.text if at or not self._said else f"{picture.text.strip()} "
-        self._edit(Edit(at, at, text), picture.span)
+        bare = picture.text.strip()
+        start = picture.span.start + picture.text.index(bare)
+        self._edit(Edit(at, at, text), Span(start, start + len(bare)), bare)
 
     def _append(self, hidden: Hidden) -> None:
         """At the end, before the marks that close the sentence."""
         marks = _END_MARKS.search(self._said)
         at = self._outside(marks.start() if marks else len(self._said))
         space = " " if at and not self._said[at - 1].isspace() else ""
-        self._edit(Edit(at, at, f"{space}{hidden.text}"), hidden.span)
+        self._edit(Edit(at, at, f"{space}{hidden.text}"), hidden.span, hidden.text)
 
     def _free_unit(self, shown: Span) -> Span | None:
         """The free unit that looks most at a part of what the model read."""
@@ -225,8 +227,15 @@ class _Restoration:
     def _is_free(self, span: Span) -> bool:
         return not any(span.start < t.end and t.start < span.end for t in self._taken)
 
-    def _edit(self, edit: Edit, source: Span | None = None) -> None:
+    def _edit(self, edit: Edit, source: Span | None = None, text: str | None = None) -> None:
+        """`text` is the part of the edit that comes from `source`, all of it if it is not said."""
         self._edits.append(edit)
         self._taken.append(Span(edit.start, edit.end))
         if source is not None:
-            self._sources.append((source, edit))
+            self._sources.append((source, edit, edit.text if text is None else text))
+
+
+def _core(target: Span, edit: Edit, text: str) -> Span:
+    """Where a part of an edit has gone, when the edit has gone to `target`."""
+    start = target.start + edit.text.index(text)
+    return Span(start, start + len(text))

@@ -19,12 +19,14 @@ class Edit:
 class Rewriting:
     """Applies edits, which must not overlap. Those of one place keep their order."""
 
-    __slots__ = ("_new", "_old", "after", "before")
+    __slots__ = ("_new", "_old", "after", "before", "placed")
 
     def __init__(self, before: str, edits: Iterable[Edit] = ()) -> None:
         self.before = before
         self._old: list[tuple[int, int]] = []
         self._new: list[tuple[int, int]] = []
+        self.placed: list[tuple[Edit, Span]] = []
+        """Each edit and where its text is."""
         parts, done, length = [], 0, 0
         for edit in sorted(edits, key=lambda e: (e.start, e.end)):
             if edit.start < done:
@@ -33,6 +35,7 @@ class Rewriting:
             length += edit.start - done
             self._old.append((edit.start, edit.end))
             self._new.append((length, length + len(edit.text)))
+            self.placed.append((edit, Span(length, length + len(edit.text))))
             length += len(edit.text)
             done = edit.end
         self.after = "".join([*parts, before[done:]])
@@ -44,6 +47,28 @@ class Rewriting:
     def backward(self, span: Span) -> Span:
         """Where a part of `after` comes from in `before`."""
         return _mapped(span, self._new, self._old) if self._old else span
+
+
+class Chain:
+    """One rewriting after another, the first of which is of `before`."""
+
+    __slots__ = ("_steps", "after")
+
+    def __init__(self, *steps: Rewriting) -> None:
+        self._steps = steps
+        self.after = steps[-1].after
+
+    def forward(self, span: Span) -> Span:
+        """Where a part of the first text is in the last one."""
+        for step in self._steps:
+            span = step.forward(span)
+        return span
+
+    def backward(self, span: Span) -> Span:
+        """Where a part of the last text comes from in the first one."""
+        for step in reversed(self._steps):
+            span = step.backward(span)
+        return span
 
 
 def _mapped(span: Span, here: list[tuple[int, int]], there: list[tuple[int, int]]) -> Span:

@@ -48,7 +48,6 @@ def test_variants_of_english_are_english(translator, target):
     assert translator.translate_text("고맙습니다.", source_lang="KO", target_lang=target).text
 
 
-@pytest.mark.xfail(reason="markup is not projected yet")
 def test_html_keeps_its_tags(translator):
     """In their places, attributes byte by byte."""
     html = '<p class="a">Good morning.</p><p>I like <b>coffee</b>.</p>'
@@ -60,7 +59,6 @@ def test_html_keeps_its_tags(translator):
     assert korean(text)
 
 
-@pytest.mark.xfail(reason="markup is not projected yet")
 def test_ignored_xml_tags_survive(translator):
     """As Weblate writes placeholders, and as people mark what is not to be translated."""
     xml = 'Open the file <x id="7"></x> and <keep>Save As</keep>.'

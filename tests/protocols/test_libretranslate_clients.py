@@ -63,7 +63,6 @@ def test_alternatives_differ_from_the_translation(typed):
     assert [isinstance(each, list) for each in many.alternatives] == [True, True]
 
 
-@pytest.mark.xfail(reason="markup is not projected yet")
 def test_html_keeps_its_tags(typed):
     """And its attributes."""
     answer = typed.translate('<p id="x">Good morning.</p>', "en", "ko", format="html")

@@ -37,7 +37,7 @@ def mangle(text, seed):
     random.shuffle(words)
     words = [word for word in words for _ in range(random.choice([0, 1, 1, 2]))]
     words += random.choices(["{1}", "{7}", "%s", "1", "{", "{2", "나는", "x@y.com"], k=3)
-    return random.choice(["", " "]).join(words)
+    return " ".join(words)
 
 
 @given(st.lists(st.sampled_from([*LITERALS, "word", "서울"]), min_size=1), st.integers(0, 99))
@@ -45,7 +45,8 @@ def test_each_literal_comes_back_once(parts, seed):
     """However a model drops, doubles and tears apart what it reads."""
     sentence = " ".join([*parts, "@me"])
     result = translated(sentence, lambda text: mangle(text, seed)).replace("@me", "", 1)
-    found = re.findall("|".join(map(re.escape, sorted(LITERALS, key=len, reverse=True))), result)
+    literals = "|".join(map(re.escape, sorted(LITERALS, key=len, reverse=True)))
+    found = re.findall(literals.replace("%s", "%s(?![A-Za-z0-9])"), result)
     assert Counter(found) == Counter(part for part in parts if part in LITERALS), result
 
 
