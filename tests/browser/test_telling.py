@@ -4,8 +4,7 @@ import pytest
 
 from service.app import Loaded, create_app
 from service.settings import Settings
-from tests.browser.test_accessibility import violations
-from tests.browser.visits import PLAIN
+from tests.browser.visits import PLAIN, violations
 from tests.fakes import FIRST, EchoModel, Gate, make_engine
 from tests.serving import serve
 

@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 AXE = Path(os.environ.get("AXE", ROOT / "build/axe-core/axe.min.js"))
 SCREENSHOTS = ROOT / "build/screenshots"
@@ -20,6 +22,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 DESKTOP = {"viewport": {"width": 1100, "height": 900}}
 PHONE = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
 MAX_CHARACTERS = 300
@@ -65,3 +68,12 @@ class Visit:
     def settle(self) -> None:
         """Waits until an answer that has arrived is shown."""
         self.page.locator("#translation[aria-busy=false]").wait_for()
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds, in words."""
+    if not AXE.exists():
+        pytest.skip(f"there is no axe-core in {AXE}: use make test-browser")
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
