@@ -37,7 +37,7 @@ BENCHED  = --weights $(WEIGHTS) --bundle $(BUNDLE) $(if $(QUICK),--quick)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-browser test-container image image-report lint lint-deploy format tokenizer train export \
+.PHONY: help serve test test-browser test-npm test-container image image-report lint lint-deploy format tokenizer train export \
   quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean \
   overload chaos soak fuzz
 
@@ -78,6 +78,15 @@ $(AXE):
 test-browser: $(VENV)/browser $(AXE) ## Test the web page in CHROMIUM; needs npm for axe-core
 	@command -v $(CHROMIUM) > /dev/null || { echo "there is no $(CHROMIUM); install one or set CHROMIUM" >&2; exit 1; }
 	CHROMIUM="$$(command -v $(CHROMIUM))" AXE=$(abspath $(AXE)) $(BIN)/python -m pytest tests/browser
+
+build/npm/ready: tests/npm/package.json
+	@echo "Installing clients for Node into build/npm"
+	@mkdir -p $(@D) && cp $< $(@D)
+	@npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund > /dev/null
+	@touch $@
+
+test-npm: $(VENV)/dev build/npm/ready ## Test with clients for Node; needs npm
+	NPM_CLIENTS=$(abspath build/npm) $(BIN)/python -m pytest tests/npm
 
 image: ## Build the container image
 	$(DOCKER) build --tag $(IMAGE):$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) .

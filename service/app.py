@@ -20,6 +20,7 @@ from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
 from service.api.cors import CrossOrigin
 from service.api.deepl import account, multilingual
+from service.api.deepl import documents as deepl_documents
 from service.api.deepl import errors as deepl_errors
 from service.api.deepl import glossaries as deepl_glossaries
 from service.api.deepl import translate as deepl_translate
@@ -27,6 +28,7 @@ from service.api.errors import ErrorShapes, install_error_handlers
 from service.api.exchange import SERVER_TIMING
 from service.api.instrumentation import REQUEST_ID, Instrumentation
 from service.api.libretranslate import errors as libretranslate_errors
+from service.api.libretranslate import files as libretranslate_files
 from service.api.libretranslate import text as libretranslate
 from service.api.patience import HttpLimits
 from service.api.state import Service
@@ -48,7 +50,7 @@ from service.tracing import open_tracing
 
 logger = logging.getLogger(__name__)
 
-DEEPL = (deepl_translate, account, deepl_glossaries, multilingual)
+DEEPL = (deepl_translate, account, deepl_glossaries, multilingual, deepl_documents)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
 
@@ -62,7 +64,7 @@ class Loaded:
     faults: tuple[str, ...]
 
 
-FILE_PATHS = frozenset({documents.PATH})
+FILE_PATHS = frozenset({documents.PATH, deepl_documents.PATH, libretranslate_files.PATH})
 """Where whole files are sent."""
 Loader = Callable[[Settings, Metrics], Loaded]
 
@@ -190,7 +192,7 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     app.include_router(page.docs_router)
     if settings.page:
         app.include_router(page.router)
-    for part in (glossaries, libretranslate, kserve, *DEEPL):
+    for part in (glossaries, libretranslate, libretranslate_files, kserve, *DEEPL):
         app.include_router(part.router)
     shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)

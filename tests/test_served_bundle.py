@@ -10,6 +10,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
+from tests.polling import wait_until
 from tests.serving import serve
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -30,6 +31,8 @@ def url():
     """The address of a server with the shipped models; without a cache, or answers that must agree
     would be one and the same."""
     with serve(create_app(Settings(models=MODELS, sentence_cache_bytes=0))) as address:
+        # The server is ready with its first model.
+        wait_until(lambda: len(httpx.get(f"{address}/v1/models").json()["models"]) == 3, seconds=60)
         yield address
 
 

@@ -6,7 +6,7 @@ Knows no field by name.
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -14,9 +14,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from service.api.faults import Refusal
+from service.api.uploading import uploaded
 
 Fields = dict[str, Any]
-"""By name. A name that came several times has the list of its values; a file is an UploadFile."""
+"""By name. A name that came several times has the list of its values; a file is an Upload."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MOST_FIELDS = 2000
 JSON = "application/json"
@@ -25,8 +26,14 @@ MULTIPART = "multipart/form-data"
 
 
 async def read_fields(request: Request) -> Fields:
-    """The body's fields, and those of the query that the body lacks. Raises Refusal."""
-    return _grouped(_pairs(request.url.query)) | await _body(request)
+    """The body's fields, and those of the query that the body lacks; read once for all who ask.
+
+    Raises Refusal.
+    """
+    if not hasattr(request.state, "fields"):
+        query = _grouped(_pairs(request.url.query))
+        request.state.fields = query | await _body(request)
+    return cast(Fields, request.state.fields)
 
 
 async def read(
@@ -72,12 +79,16 @@ def _json(body: bytes) -> Fields:
 
 async def _multipart(request: Request) -> Fields:
     try:
-        form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+        async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+            pairs = [
+                (name, value if isinstance(value, str) else await uploaded(value))
+                for name, value in form.multi_items()
+            ]
     except HTTPException as error:
         if error.status_code != 400:
             raise
         raise Refusal(400, "the body is not a valid multipart form") from error
-    return _grouped(form.multi_items())
+    return _grouped(pairs)
 
 
 def _pairs(encoded: str) -> list[tuple[str, Any]]:

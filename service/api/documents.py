@@ -15,12 +15,12 @@ from service.api.checks import InvalidRequest, Problem
 from service.api.disconnect import ClientGone, while_connected
 from service.api.errors import ErrorAnswer, ErrorBody, error_responses, native_body
 from service.api.faults import Fault, fault_of
+from service.api.glossary_terms import with_terms
 from service.api.schemas import AUTO, TranslateRequest
 from service.api.state import Service, ServiceOf
 from service.api.uploading import start_document, uploaded
 from service.documents.jobs import JobState, JobStatus
 from service.documents.reading import SUFFIXES
-from service.pipeline import TranslationRequest
 
 LONGEST_WAIT = 60.0
 PATH = "/v1/translate/file"
@@ -113,7 +113,10 @@ async def send(
     """Answers 202 with a job whose progress and result can be asked for. With `wait`, a file that
     is ready in so many seconds is the answer itself."""
     fields = {"source": source, "target": target} | ({"model": model} if model else {})
-    wanted = _wanted(fields, options)
+    body = _body(fields, options)
+    wanted = await with_terms(
+        body.to_pipeline(), service.glossaries, caller, body.stored_glossaries
+    )
     job = await start_document(service, caller, await uploaded(file), wanted)
     if wait:
         job = await _waited(request, service, caller, job, wait)
@@ -159,8 +162,8 @@ async def delete(id: str, service: ServiceOf, caller: CallerOf) -> None:  # noqa
     await service.documents.delete(caller.name, id)
 
 
-def _wanted(fields: dict[str, Any], options: str) -> TranslationRequest:
-    """The form in the pipeline's words. Raises InvalidRequest or RequestValidationError."""
+def _body(fields: dict[str, Any], options: str) -> TranslateRequest:
+    """The form as a request for a text. Raises InvalidRequest or RequestValidationError."""
     try:
         given = json.loads(options)
     except (ValueError, RecursionError) as error:
@@ -171,12 +174,11 @@ def _wanted(fields: dict[str, Any], options: str) -> TranslationRequest:
     if strange:
         raise InvalidRequest(strange)
     try:
-        body = TranslateRequest.model_validate_json(json.dumps(given | fields | {"text": "-"}))
+        return TranslateRequest.model_validate_json(json.dumps(given | fields | {"text": "-"}))
     except ValidationError as error:
         raise RequestValidationError(
             [m | {"loc": ("", *m["loc"])} for m in error.errors()]
         ) from error
-    return body.to_pipeline()
 
 
 async def _waited(

@@ -89,7 +89,8 @@ class Refusal(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
-        super().__init__(message)
+        # Callers' own words are repeated in some; not all of those can be sent.
+        super().__init__(message.encode(errors="replace").decode())
 
 
 FAULT = "seq2serve.fault"

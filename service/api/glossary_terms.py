@@ -55,6 +55,8 @@ async def with_terms(
 
     Raises UnknownGlossary, StoreFailed, or InvalidRequest if a glossary has no terms for it.
     """
+    if not ids:
+        return wanted
     source, target = wanted.source, wanted.target
     if source is None:
         raise InvalidRequest([Problem("source", "must be given with a stored glossary")])

@@ -7,6 +7,7 @@ from service.api import urgency
 from service.api.access import CallerOf, any_key, may_translate
 from service.api.errors import error_responses
 from service.api.events import EXAMPLE, EventStream
+from service.api.glossary_terms import with_terms
 from service.api.languages import name, targets_by_source
 from service.api.schemas import (
     DirectionAnswer,
@@ -49,7 +50,9 @@ async def translate(
     request: Request, body: TranslateRequest, service: ServiceOf, caller: CallerOf
 ) -> TranslateAnswer | Response:
     """Splits texts into sentences, translates them and joins them with their own white space."""
-    wanted = body.to_pipeline()
+    wanted = await with_terms(
+        body.to_pipeline(), service.glossaries, caller, body.stored_glossaries
+    )
     if body.stream:
         return EventStream(await streamed(request, service, caller, wanted), wanted.target)
     return TranslateAnswer.of(await translated(request, service, caller, wanted), wanted.target)

@@ -21,7 +21,9 @@ MEDIA_TYPES = {
     "app.js": "text/javascript",
     "attention.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "files.js": "text/javascript",
     "key.js": "text/javascript",
+    "stream.js": "text/javascript",
     "style.css": "text/css",
 }
 """The files that exist. A name from outside is looked up here and never becomes a path."""

@@ -66,14 +66,25 @@ class TranslateRequest(_Strict):
         examples=[False],
     )
 
+    glossary_id: str | None = Field(
+        None,
+        description="A stored glossary of the caller; needs a source.",
+        examples=["def3a26b-3e84-45b3-84ae-0c0aaf3525f7"],
+    )
+
     stream: bool = Field(
         False,
         description="Whether the answer is a stream of events, sentence by sentence.",
         examples=[False],
     )
 
+    @property
+    def stored_glossaries(self) -> tuple[str, ...]:
+        """The ids of glossaries whose terms are wanted."""
+        return () if self.glossary_id is None else (self.glossary_id,)
+
     def to_pipeline(self) -> TranslationRequest:
-        """The same in the pipeline's words."""
+        """The same in the pipeline's words, but for stored glossaries."""
         texts = (self.text,) if isinstance(self.text, str) else tuple(self.text)
         choice = self.decoding.choice()
         source = None if self.source == AUTO else self.source

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from fastapi import UploadFile
+from starlette.datastructures import UploadFile
 
 from service.access.keys import Caller
 from service.api.checks import check
@@ -39,9 +39,14 @@ async def uploaded(file: UploadFile) -> Upload:
 
 
 async def start_document(
-    service: Service, caller: Caller, upload: Upload, wanted: TranslationRequest
+    service: Service,
+    caller: Caller,
+    upload: Upload,
+    wanted: TranslationRequest,
+    owner: str | None = None,
 ) -> JobStatus:
-    """Checks, charges and begins; the texts of `wanted` do not matter.
+    """Checks, charges and begins; the texts of `wanted` do not matter. The document is the
+    caller's, unless a protocol has another owner for those that whoever knows the id may fetch.
 
     Raises InvalidRequest, RequestError, RateLimited, QuotaExceeded or Overloaded. A job that fails
     or is deleted costs no characters.
@@ -56,7 +61,11 @@ async def start_document(
     document = await asyncio.to_thread(read_document, upload.name, upload.data)
     characters = sum(map(len, document.texts))
     order = Order(
-        caller.name, upload.renamed(wanted.target), kind.media_type, len(upload.data), characters
+        caller.name if owner is None else owner,
+        upload.renamed(wanted.target),
+        kind.media_type,
+        len(upload.data),
+        characters,
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(service.access.charged(caller, characters))

@@ -2,6 +2,7 @@
 
 import { ApiError, listModels, translate } from "./api.js";
 import { add, drawSentence, moveThroughWords } from "./attention.js";
+import { takeFiles } from "./files.js";
 
 const PAUSE = 500; // milliseconds without a key before a text is translated
 const RETRY = 2000; // milliseconds until the models are asked for again
@@ -75,6 +76,13 @@ async function start() {
   run();
 }
 
+/** What is chosen, in the words of the API. */
+function choices() {
+  const decoding = strategy.value === "greedy" ? { strategy: "greedy" } :
+    { strategy: "beam", beam_size: Number(beamSize.value) };
+  return { source: source.value, target: target.value, model: model.value, decoding };
+}
+
 /** Translates what is there now; an answer that is still on its way is no longer wanted. */
 async function run() {
   clearTimeout(pause);
@@ -82,29 +90,35 @@ async function run() {
   running = new AbortController();
   const { signal } = running;
   if (!text.value.trim() || !models.length) return show(null);
-  const request = {
-    text: text.value,
-    source: source.value,
-    target: target.value,
-    model: model.value,
-    decoding: strategy.value === "greedy" ? { strategy: "greedy" } : {
-      strategy: "beam",
-      beam_size: Number(beamSize.value),
-      n_best: Number(alternatives.value) + 1,
-    },
-  };
+  const request = { text: text.value, ...choices() };
+  if (strategy.value === "beam") request.decoding.n_best = Number(alternatives.value) + 1;
   if (chosen().alignment) request.alignment = true;
   translation.setAttribute("aria-busy", "true");
   const started = performance.now();
   try {
-    const answer = await translate(request, signal);
-    show(request, answer.translations[0], (performance.now() - started) / 1000);
+    const answer = await translate(request, signal, grow(request));
+    show(request, answer, (performance.now() - started) / 1000);
   } catch (problem) {
     if (signal.aborted) return;
     if (!(problem instanceof ApiError)) throw problem;
     show(null);
     fail(problem.message);
   }
+}
+
+/** Lets the translation grow as it is told, in the place of the one before. */
+function grow(request) {
+  let part = null; // what is said of the next sentence so far
+  return (done, said) => {
+    if (!part) {
+      show(null);
+      translation.setAttribute("aria-busy", "true");
+      translation.lang = request.target;
+      part = add(translation, "span", "", { class: "part" });
+    }
+    part.before(done);
+    part.textContent = said;
+  };
 }
 
 function fail(message) {
@@ -198,4 +212,8 @@ for (const line of ["source-line", "target-line"]) {
   element(line).addEventListener("keydown", moveThroughWords);
 }
 element("swap").addEventListener("click", swap);
+takeFiles(() => {
+  const { decoding, ...fields } = choices();
+  return { ...fields, options: { decoding } };
+});
 start();

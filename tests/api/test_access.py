@@ -19,11 +19,11 @@ OPEN = {
     "/", "/web/{name}",
     "/startupz", "/livez", "/readyz", "/metrics",
     "/docs", "/docs/{name}", "/openapi.json",
-    "/health", "/languages", "/frontend/settings",
+    "/health", "/languages", "/frontend/settings", "/download_file/{document}",
     "/v2", "/v2/health/live", "/v2/health/ready",
 }  # fmt: skip
 """What answers without a key: health, metrics, the page, the documents, and what clients of
-LibreTranslate ask before they have one."""
+LibreTranslate ask without one; a file is found by a name that nobody can guess."""
 
 
 @pytest.fixture

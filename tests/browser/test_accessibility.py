@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visits import AXE, DESKTOP, PHONE, PLAIN
+from tests.browser.visits import AXE, DESKTOP, PHONE, PLAIN, stream_of
 
 expect = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed: use make test-browser"
@@ -78,7 +78,7 @@ def test_every_weight_can_be_read(visit, screenshots, look):
     """The contrast of number and cell is at least 4.5 all along the scale."""
     opened = visit(**LOOKS[look])
     page = opened.page
-    opened.page.route("**/v1/translate", lambda route: route.fulfill(json=_scale()))
+    opened.page.route("**/v1/translate", lambda route: route.fulfill(**stream_of(_scale())))
     opened.type("x")
     expect(page.locator("td.cell")).to_have_count(101)
     page.screenshot(path=screenshots / f"scale-{look}.png", full_page=True)
@@ -99,4 +99,4 @@ def _scale() -> dict:
     }
     hypothesis = {"text": "y", "score": -1.0, "tokens": 1}
     alignment = {"sentences": [sentence]}
-    return {"translations": [{"text": "y", "hypotheses": [hypothesis], "alignment": alignment}]}
+    return {"text": "y", "hypotheses": [hypothesis], "alignment": alignment}

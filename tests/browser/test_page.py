@@ -3,9 +3,10 @@
 import json
 import re
 
+import httpx
 import pytest
 
-from tests.browser.visits import MAX_CHARACTERS, PLAIN, SHIPPED
+from tests.browser.visits import MAX_CHARACTERS, PLAIN, SHIPPED, stream_of
 
 expect = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed: use make test-browser"
@@ -42,7 +43,7 @@ def answer_with(page, sentence: dict) -> None:
     """Every translation has this alignment."""
     hypothesis = {"text": "나는 커피를 마셔.", "score": -1.0, "tokens": 3}
     translation = {**hypothesis, "hypotheses": [hypothesis], "alignment": {"sentences": [sentence]}}
-    page.route("**/v1/translate", lambda route: route.fulfill(json={"translations": [translation]}))
+    page.route("**/v1/translate", lambda route: route.fulfill(**stream_of(translation)))
 
 
 def lit(page, selector: str) -> list[str]:
@@ -185,7 +186,9 @@ def test_the_shipped_model_lights_what_it_says(visit):
     with page.expect_response("**/v1/translate") as response:
         page.keyboard.press("Control+Enter")
     sent = response.value.request.post_data_json["text"]
-    answer = response.value.json()["translations"][0]
+    # Without a stream the same request has the same answer.
+    request = response.value.request.post_data_json | {"stream": False}
+    (answer,) = httpx.post(response.value.url, json=request).json()["translations"]
     expect(page.locator("#map")).to_be_visible()
     (sentence,) = answer["alignment"]["sentences"]
     assert sentence["words"]

@@ -1,5 +1,6 @@
 """What the browser tests share: where things are, how the browser starts, and an open page."""
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -24,6 +25,14 @@ PHONE = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobil
 MAX_CHARACTERS = 300
 PLAIN = "scripted-seq2seq"
 SHIPPED = "en-ko-transformer"
+
+
+def stream_of(translation: dict) -> dict:
+    """What a route is fulfilled with, so that a translation is told as one sentence."""
+    sentence = {"text": 0, "sentence": 0, "before": "", "translation": translation}
+    events = [("sentence", sentence), ("text", {"text": 0, "after": ""}), ("done", {})]
+    body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+    return {"body": body, "content_type": "text/event-stream"}
 
 
 @dataclass

@@ -173,3 +173,31 @@ def test_faults_are_told_in_words(translator):
         translator.translate_text("Hi.", target_lang="XX")
     with pytest.raises(deepl.DeepLException, match="entry 1 is not a source and a target"):
         translator.create_glossary_from_csv("bad", "EN", "KO", "alone")
+
+
+def test_documents_from_upload_to_download(translator, tmp_path):
+    """The whole way in one call, and step by step; formats are kept."""
+    (tmp_path / "guide.md").write_text("# Good morning\n\nThank you.\n")
+    status = translator.translate_document_from_filepath(
+        tmp_path / "guide.md", tmp_path / "out.md", source_lang="EN", target_lang="KO"
+    )
+    assert status.done
+    assert status.billed_characters == 22
+    text = (tmp_path / "out.md").read_text()
+    assert text.startswith("# ")
+    assert korean(text)
+    handle = translator.translate_document_upload(
+        "Good morning.", filename="a.txt", target_lang="KO"
+    )
+    assert translator.translate_document_wait_until_done(handle).ok
+    assert korean(translator.translate_document_download(handle).content.decode())
+
+
+def test_documents_of_others_and_of_no_kind_are_refused(translator):
+    """The key of a document is as good as its owner."""
+    handle = translator.translate_document_upload("Hi.", filename="a.txt", target_lang="KO")
+    strange = deepl.DocumentHandle(handle.document_id, "guessed")
+    with pytest.raises(deepl.DeepLException, match="no such document"):
+        translator.translate_document_get_status(strange)
+    with pytest.raises(deepl.DeepLException, match=r"\.exe is not supported"):
+        translator.translate_document_upload("MZ", filename="a.exe", target_lang="KO")

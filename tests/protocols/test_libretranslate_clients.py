@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from libretranslate_aio import AsyncLibreTranslate, BadRequestError, ForbiddenError, LibreTranslate
 from libretranslatepy import LibreTranslateAPI
@@ -81,6 +82,16 @@ def test_settings_languages_and_health(typed):
         "ko": ["en", "ko"],
     }
     assert typed.health() is True
+
+
+def test_a_file_is_translated(typed, tmp_path):
+    """The answer is an address, from which anybody may fetch it."""
+    (tmp_path / "안내.txt").write_text("Good morning.\n")
+    answer = typed.translate_file(tmp_path / "안내.txt", "en", "ko")
+    result = httpx.get(answer.translated_file_url)
+    assert korean(result.text)
+    assert result.text.endswith("\n")
+    assert httpx.get(f"{answer.translated_file_url[:-30]}x").status_code == 404
 
 
 def test_faults_are_told_in_words(typed):

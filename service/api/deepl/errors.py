@@ -14,6 +14,7 @@ STATUSES = {
     "quota_exceeded": 456,
     "invalid_request": 400,
     "unknown_model": 400,
+    "not_ready": 503,
 }
 """By code, where they are not the native API's."""
 WORDS = {"quota_exceeded": "Quota for this billing period has been exceeded."}

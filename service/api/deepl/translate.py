@@ -119,8 +119,7 @@ async def translate(request: Request, service: ServiceOf, caller: CallerOf) -> T
     """JSON, a form or the query string. `<x>...</x>` and the like survive with tag_handling."""
     fields = await read(request, TranslateFields, words)
     wanted = to_pipeline(fields, service.translator)
-    if ids := glossary_ids(fields):
-        wanted = await with_terms(wanted, service.glossaries, caller, ids)
+    wanted = await with_terms(wanted, service.glossaries, caller, glossary_ids(fields))
     result = await translated_or_same(request, service, caller, wanted)
     return TranslateAnswer(
         translations=[

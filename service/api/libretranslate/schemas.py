@@ -135,7 +135,7 @@ class Settings(BaseModel):
     apiKeys: bool = Field(description="Whether there are keys.", examples=[False])  # noqa: N815
     charLimit: int = Field(description="Characters a request.", examples=[100000])  # noqa: N815
     filesTranslation: bool = Field(  # noqa: N815
-        description="Whether files are translated.", examples=[False]
+        description="Whether files are translated.", examples=[True]
     )
     frontendTimeout: int = Field(  # noqa: N815
         description="Milliseconds to wait for the end of typing.", examples=[500]
@@ -152,7 +152,7 @@ class Settings(BaseModel):
     )
     suggestions: bool = Field(description="Always false.", examples=[False])
     supportedFilesFormat: list[str] = Field(  # noqa: N815
-        description="Endings of files.", examples=[[]]
+        description="Endings of files.", examples=[[".txt"]]
     )
 
 

@@ -29,6 +29,7 @@ from service.api.state import Service, ServiceOf
 from service.api.translating import translated_or_same
 from service.assembly import Translation
 from service.decoding import DecodingChoice
+from service.documents.reading import SUFFIXES
 from service.pipeline import TranslationRequest, Translator
 from service.text.language import Detection
 from service.text.markup import TextFormat
@@ -123,12 +124,12 @@ async def settings(service: ServiceOf) -> Settings:
     return Settings(
         apiKeys=service.access.needs_key,
         charLimit=service.limits.max_characters,
-        filesTranslation=False,
+        filesTranslation=True,
         frontendTimeout=500,
         keyRequired=service.access.needs_key,
         language=first,
         suggestions=False,
-        supportedFilesFormat=[],
+        supportedFilesFormat=list(SUFFIXES),
     )
 
 
