@@ -30,8 +30,18 @@ def engine(
     bundle: BundleFolder = BUNDLE,
     output: Output = None,
     quick: Quick = False,
+    ctranslate2: Annotated[
+        Path | None,
+        typer.Option(help="A CTranslate2 directory to import and measure; prints a table."),
+    ] = None,
 ) -> None:
     """The engine against CTranslate2 and PyTorch on the same weights."""
+    if ctranslate2 is not None:
+        from benchmarks.imported import lines
+
+        for line in lines(ctranslate2, quick):
+            typer.echo(line)
+        return
     from benchmarks.engine import run
 
     run(Plan.of("engine", weights, bundle, output, quick))

@@ -35,6 +35,8 @@ class Peer:
     """Batches side by side."""
     intra_threads: int = 1
     """Threads for one batch."""
+    adds_eos: bool = False
+    """Whether it puts eos behind a source by itself."""
 
 
 def default_isa(path: Path) -> str:
@@ -96,7 +98,8 @@ def environment(name: str, value: str | None) -> Iterator[None]:
 def decode(peer: Peer, work: Work) -> Timing:
     """Runs in the peer's process. One batch after the other unless inter_threads says more."""
     translator, pieces, ids = _open(peer)
-    batches = [[[pieces[i] for i in source] for source in batch] for batch in work.batches]
+    cut = -1 if peer.adds_eos else None
+    batches = [[[pieces[i] for i in source[:cut]] for source in batch] for batch in work.batches]
     started = time.perf_counter()
     waiting = [
         answer
@@ -124,5 +127,14 @@ def _open(peer: Peer):  # type: ignore[no-untyped-def]
         inter_threads=peer.inter_threads,
         intra_threads=peer.intra_threads,
     )
-    pieces = json.loads((peer.path / "shared_vocabulary.json").read_text("utf-8"))
-    return translator, pieces, {piece: i for i, piece in enumerate(pieces)}
+    shared = peer.path / "shared_vocabulary.json"
+    files = (
+        (shared, shared)
+        if shared.is_file()
+        else (
+            peer.path / "source_vocabulary.json",
+            peer.path / "target_vocabulary.json",
+        )
+    )
+    source, target = (json.loads(file.read_text("utf-8")) for file in files)
+    return translator, source, {piece: i for i, piece in enumerate(target)}

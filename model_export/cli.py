@@ -1,6 +1,7 @@
 """From pair files to a served bundle, one subcommand a stage, in this order:
 tokenizer, train, export, verify, evaluate, challenge, calibrate. `compare` sets several bundles
 side by side, `shortlist` lets an int8 bundle score fewer pieces, `synthesise` makes pairs.
+`import-opus`, `import-ctranslate2` and `import-argos` make bundles of other people's models.
 
 A recipe (model_export/recipes/*.toml) says what is trained on what; the run folder holds all that
 a run makes; the bundle folder is what `seq2serve serve` loads.
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from model_export import import_commands
 from model_export.recipe import RecipeError, load_recipe
 
 if TYPE_CHECKING:
     from model_export.quantisation import Loss
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+import_commands.register(app)
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", exists=True)]
 Corpora = Annotated[
@@ -229,16 +232,14 @@ def quantize(
 ) -> None:
     """Make an int8 bundle: smaller and several times faster. Refuses to lose quality."""
     from model_export.corpus import read_pairs
-    from model_export.quantisation import bundle_agreement, quantise_bundle
+    from model_export.quantisation import bundle_agreement, quantise_bundle, served_texts
     from service.engine.bundle import load_bundle
 
-    first = load_bundle(source).manifest.directions[0]
-    some = list(read_pairs(calibration))[:sentences]
-    texts = [(a, first.target) for a, _ in some] + [(b, first.source) for _, b in some]
+    served = load_bundle(source).manifest.directions
+    texts = served_texts(list(read_pairs(calibration))[:sentences], served)
     typer.echo(f"ranges: percentile {percentile:g} of {len(texts)} sentences")
     quantise_bundle(source, target, texts, pairs, percentile, tolerance, _report_loss)
-    read = [pair for path in pairs for pair in read_pairs(path)]
-    checked = [(a, first.target) for a, _ in read] + [(b, first.source) for _, b in read]
+    checked = served_texts([pair for path in pairs for pair in read_pairs(path)], served)
     agreement = bundle_agreement(source, target, checked)
     typer.echo(
         f"after the same beginning, {agreement.share:.2%} of {agreement.pieces:,} pieces are "
@@ -310,6 +311,7 @@ def main() -> None:
     from model_export.checkpoint import WeightsError
     from model_export.comparison import ComparisonError
     from model_export.corpus import CorpusError
+    from model_export.importers.imported import ImportFaults
     from model_export.parity import ParityError
     from model_export.quantisation import QualityError
     from model_export.shortlist_graph import ShortlistGraphError
@@ -325,6 +327,7 @@ def main() -> None:
         WeightsError,
         ParityError,
         ComparisonError,
+        ImportFaults,
         QualityError,
         ShortlistGraphError,
         Seq2ServeError,

@@ -108,10 +108,13 @@ def evaluate(
     languages: tuple[str, str],
     decoding: DecodingChoice,
 ) -> Iterator[Score]:
-    """Scores of both directions on one pair file, whose columns are in the languages' order."""
+    """Scores on one pair file, whose columns are in the languages' order; of both directions, if
+    both are served."""
     label = decoding_label(decoding)
     for source, target in ((0, 1), (1, 0)):
         direction = Direction(languages[source], languages[target])
+        if direction.source not in translator.sources(None, direction.target):
+            continue
         texts = [pair[source] for pair in pairs]
         references = [pair[target] for pair in pairs]
         hypotheses = asyncio.run(translate_all(translator, texts, direction, decoding))
@@ -123,7 +126,7 @@ def evaluate(
 def evaluate_bundle(
     bundle: Path, files: Sequence[Path], beam_size: int, limit: int = 0
 ) -> Iterator[Score]:
-    """Scores of a bundle on pair files, both directions; `limit` pairs of each, 0 for all."""
+    """Scores of a bundle on pair files; `limit` pairs of each, 0 for all."""
     with opened(bundle) as engine:
         first = engine.manifest.directions[0]
         for path in files:

@@ -5,13 +5,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnx
-
 from model_export import checkpoint
+from model_export.aligner_graph import AlignerGraph
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
 from model_export.architectures.transformer import Transformer
-from model_export.fused_transformer import FusedTransformer, can_fuse
+from model_export.fused_transformer import FusedTransformer
 from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
 from model_export.model_card import model_card
 from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
@@ -110,16 +109,22 @@ def export_run(
 def write_graphs(run: Run, folder: Path) -> tuple[tuple[StateSpec, ...], str | None]:
     """Writes the graphs -> what the decoder's state is, and which file aligns.
 
-    A Transformer is served by fused graphs; its plain decoder stays for alignment.
+    A Transformer is served by fused graphs, and has another decoder for alignment.
     """
-    model = run.model
-    export_graphs(model, folder / ENCODER, folder / DECODER)
-    if not isinstance(model, Transformer) or not can_fuse(model):
-        return model.state_specs(), DECODER if model.aligns else None
-    fused = FusedTransformer(model, longest=2 * run.recipe.training.max_length + 1)
-    onnx.save(fused.aligner(onnx.load(folder / DECODER)), folder / ALIGNER)
+    if isinstance(run.model, Transformer):
+        return write_transformer(run.model, folder, 2 * run.recipe.training.max_length + 1)
+    export_graphs(run.model, folder / ENCODER, folder / DECODER)
+    return run.model.state_specs(), DECODER if run.model.aligns else None
+
+
+def write_transformer(
+    model: Transformer, folder: Path, longest: int
+) -> tuple[tuple[StateSpec, ...], str]:
+    """Writes the fused graphs and the aligner, for `longest` positions."""
+    fused = FusedTransformer(model, longest)
     save_graph(fused.encoder(), folder / ENCODER)
     save_graph(fused.decoder(), folder / DECODER)
+    save_graph(AlignerGraph(model, longest).aligner(), folder / ALIGNER)
     return fused.state_specs(), ALIGNER
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.engine.bundle import Manifest, Score
+from service.engine.bundle import Manifest, Provenance, Score
 
 CHALLENGE = "challenge"
 """What stands for the data in a score of the challenge sentences."""
@@ -28,28 +28,42 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         f"- longest source: {manifest.limits.max_source_length} pieces; "
         f"longest target: {manifest.limits.max_target_length}"
     )
-    yield (
-        f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
-        f"{provenance.target_tokens:,} target tokens"
-    )
+    if (origin := provenance.origin) is not None:
+        yield f"- imported from {origin.format} `{origin.name}`, licence: {origin.licence}"
+        yield f"- SHA-256 of its weights: `{origin.sha256}`"
+    else:
+        yield (
+            f"- training: recipe `{provenance.recipe}`, {provenance.updates:,} updates, "
+            f"{provenance.target_tokens:,} target tokens"
+        )
     for spec in manifest.confidence:
         yield (
             f"- confidence {spec.direction}: that chrF2 is {spec.threshold:g} or more; expected "
             f"calibration error {spec.error:.3f} on {spec.sentences:,} sentences"
         )
     yield ""
+    if manifest.scores:
+        yield from _results(manifest.scores)
+    if provenance.origin is None:
+        yield from _made_here(provenance)
+
+
+def _results(scores: tuple[Score, ...]) -> Iterator[str]:
     yield "## Scores"
     yield ""
     yield "Printed by `model-export evaluate`, through the service's own decoder."
     yield ""
-    challenge = tuple(score for score in manifest.scores if score.data == CHALLENGE)
-    yield from _score_table(tuple(s for s in manifest.scores if s.data != CHALLENGE))
+    challenge = tuple(score for score in scores if score.data == CHALLENGE)
+    yield from _score_table(tuple(s for s in scores if s.data != CHALLENGE))
     if challenge:
         yield "## Challenge sentences"
         yield ""
         yield "Printed by `model-export challenge`: the share, in percent, that has passed a check."
         yield ""
         yield from _challenge_table(challenge)
+
+
+def _made_here(provenance: Provenance) -> Iterator[str]:
     yield "## Data and licences"
     yield ""
     yield "| corpus | pairs | licence |"

@@ -18,6 +18,7 @@ from model_export.quantise_graph import Feeds, folded, measure_ranges, quantise
 from service.engine.bundle import (
     MODEL_CARD,
     Bundle,
+    Direction,
     Score,
     describe_file,
     load_bundle,
@@ -159,6 +160,18 @@ def quantise_bundle(
         target.mkdir(exist_ok=True)
         for path in folder.iterdir():
             path.replace(target / path.name)
+
+
+def served_texts(
+    pairs: Sequence[tuple[str, str]], served: Sequence[Direction]
+) -> list[tuple[str, str]]:
+    """Pairs, columns as in the first direction -> (text, target language), the first columns and
+    then, if they are translated back, the second."""
+    first = served[0]
+    texts = [(a, first.target) for a, _ in pairs]
+    if Direction(first.target, first.source) in served:
+        texts += [(b, first.source) for _, b in pairs]
+    return texts
 
 
 def token_agreement(

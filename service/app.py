@@ -151,7 +151,11 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     repository = open_repository(settings, metrics)
     identifier = FastTextIdentifier(packaged_model())
     translator = Translator(
-        repository.served, identifier, settings.max_sentences, settings.second_tries
+        repository.served,
+        identifier,
+        settings.max_sentences,
+        settings.second_tries,
+        settings.pivot,
     )
     service = Service(metrics, limits, access, jobs, stored, repository, translator)
 

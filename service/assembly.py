@@ -75,6 +75,8 @@ class Translation:
     """How sure the translation is, 0 to 1; None if the model has not been calibrated."""
     scores: tuple[SentenceScores, ...] | None = None
     """One for each sentence, if they were asked for."""
+    pivot: str | None = None
+    """The language in the middle, if it took two steps; `model` did the second."""
 
 
 def untranslated(text: str, detected: Detection) -> Translation:

@@ -26,6 +26,7 @@ from service.errors import LimitExceeded, NoAlignment, UnknownModel, Unsupported
 from service.lifecycle.model import Model
 from service.lifecycle.served import ServedModels
 from service.metrics import STAGES
+from service.pivot import first_choice, joined, pivots
 from service.preparation import Cutting, PreparedText, Sentence, prepare
 from service.review import Review, Reviewed
 from service.scoring import calibration, score_sentences, text_confidence
@@ -117,11 +118,13 @@ class Translator:
         identifier: LanguageIdentifier | None = None,
         max_sentences: int = 10_000,
         second_tries: bool = True,
+        pivot: bool = False,
     ) -> None:
         self.served = models if isinstance(models, ServedModels) else ServedModels.of(models)
         self._identifier = identifier
         self._max_sentences = max_sentences
         self._second_tries = second_tries
+        self._pivot = pivot
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -136,7 +139,7 @@ class Translator:
         started = time.monotonic()
         detected = await self.identify(request)
         parts = divide(request, detected)
-        done = await _all_of([self._translate(part, request) for part in parts])
+        done = await _all_of([self._go(part, request) for part in parts])
         found: dict[int, Translation] = {}
         for part, translated in zip(parts, done, strict=True):
             found |= zip(part.places, translated.translations, strict=True)
@@ -179,11 +182,33 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        served = (d.source for m in self.models.values() for d in m.manifest.directions)
-        languages = sorted(set(served))
+        served = {d for m in self.models.values() for d in m.manifest.directions}
+        languages = sorted({direction.source for direction in served | self.directions().keys()})
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]
         return self._identifier.identify(text, languages)
+
+    async def _go(self, part: Part, request: TranslationRequest) -> TranslatedPart:
+        """Translates a part in one step, or in two if it takes two."""
+        middle = self.middle(request.model, part.direction, request.alignment)
+        if middle is None:
+            return await self._translate(part, request)
+        if request.glossary.terms:
+            raise UnsupportedDirection(
+                "glossary", f"{part.direction} goes by way of {middle}; a glossary needs one step"
+            )
+        source, target = part.direction.source, part.direction.target
+        to_middle = replace(part, direction=Direction(source, middle))
+        plain = replace(request, decoding=first_choice(request.decoding), listener=None)
+        first = await self._translate(to_middle, plain)
+        texts = tuple(each.hypotheses[0].text for each in first.translations)
+        onwards = Part(Direction(middle, target), texts, part.places)
+        second = await self._translate(onwards, request)
+        return TranslatedPart(
+            joined(part.texts, first.translations, second.translations, middle),
+            first.source_tokens,
+            {stage: first.timings[stage] + second.timings[stage] for stage in second.timings},
+        )
 
     async def _translate(self, part: Part, request: TranslationRequest) -> TranslatedPart:
         with self.served.hold() as holding:
@@ -232,6 +257,9 @@ class Translator:
     async def cut(self, request: TranslationRequest, direction: Direction) -> Segmentation:
         """The sentences that the request's first text would be translated in."""
         with self.served.hold() as holding:
+            middle = self.middle(request.model, direction, request.alignment)
+            if middle is not None:
+                direction = Direction(direction.source, middle)
             model = self.choose(request.model, direction, request.alignment)
             engine = await holding.take(model)
             work = partial(prepare, engine, direction, request.texts[:1], request.cutting)
@@ -246,8 +274,29 @@ class Translator:
 
     def sources(self, model: str | None, target: str) -> tuple[str, ...]:
         """The languages that are translated into `target`. Raises UnknownModel."""
-        served = [d for each in self.asked(model) for d in each.manifest.directions]
+        served = self.directions(model)
         return tuple(dict.fromkeys(d.source for d in served if d.target == target))
+
+    def directions(self, model: str | None = None) -> Mapping[Direction, str | None]:
+        """What is served, by one model or by all; a direction of two steps with the language in
+        the middle. Raises UnknownModel."""
+        served = [d for each in self.asked(model) for d in each.manifest.directions]
+        steps = pivots(served) if self._pivot and model is None else {}
+        return {**dict.fromkeys(served), **steps}
+
+    def middle(
+        self, model: str | None, direction: Direction, alignment: bool = False
+    ) -> str | None:
+        """The language in the middle if a direction takes two steps, None if a model does it in
+        one. Raises RequestError if nothing does."""
+        middle = self.directions(model).get(direction)
+        if middle is None:
+            self.choose(model, direction, alignment)
+        elif alignment:
+            raise NoAlignment(
+                "alignment", f"{direction} goes by way of {middle}, so words cannot be linked"
+            )
+        return middle
 
     def asked(self, name: str | None) -> Sequence[Model]:
         """The named model, or all that are a default. Raises UnknownModel."""

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     second_tries: bool = Field(
         True, description="Whether a sentence that cannot be right is decoded a second time."
     )
+    pivot: bool = Field(
+        False,
+        description="Whether a direction without a model goes by way of a language that two models "
+        "share.",
+    )
     batch_tokens: int = Field(
         4096,
         ge=1,

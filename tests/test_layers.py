@@ -23,6 +23,8 @@ FORBIDDEN = [
         "service/preparation.py",
         ["service.pipeline", "service.assembly", "service.settings", "service.engine.search"],
     ),
+    ("service/pivot.py", ["fastapi", "starlette", "service.api", "service.app"]),
+    ("service/pivot.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
     ("service/review.py", ["fastapi", "starlette", "service.api", "service.app"]),
     ("service/review.py", ["service.pipeline", "service.assembly", "service.settings"]),
     ("service/decoding.py", ["fastapi", "starlette", "service.api", "service.pipeline"]),

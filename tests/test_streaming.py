@@ -10,6 +10,7 @@ from service.errors import EngineFailed, LimitExceeded, Overloaded
 from service.flights import AT_ONCE
 from service.pipeline import TranslationRequest, Translator
 from service.streaming import PartOfSentence, StreamedSentence, StreamedText, StreamEnd, stream
+from service.text.markup import TextFormat
 from tests.fakes import FIRST, EchoModel, Gate, make_engine
 
 GREEDY = DecodingChoice(strategy="greedy")
@@ -140,6 +141,18 @@ async def test_greedy_search_tells_parts_of_the_next_sentence():
     finally:
         gate.opened.set()
         engine.close()
+
+
+@pytest.mark.parametrize("kind", [TextFormat.HTML, TextFormat.XML])
+async def test_a_text_with_tags_is_told_as_a_whole(translator, kind):
+    """Where a tag belongs is known of the whole text only."""
+    texts = ("<p>One. <b>Two.</b></p>", "Three. Four.")
+    request = TranslationRequest(texts, "en", "ko", format=kind)
+    plain = await translator.translate(request)
+    events = await told(translator, request)
+    assert [event.text for event in events if isinstance(event, StreamedSentence)] == [0, 1]
+    for number, translation in enumerate(plain.translations):
+        assert rebuilt(events, number) == translation.hypotheses[0].text
 
 
 async def test_the_prefix_is_for_the_first_sentence(translator):

@@ -18,12 +18,14 @@ from torch.nn import functional
 from model_export.architectures.model import State, TranslationModel
 from service.engine.bundle import StateSpec
 
+Activation = Literal["relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swish"]
+
 
 @dataclass(frozen=True, slots=True)
 class TransformerConfig:
     """Sizes and variants. The defaults besides the sizes are those of the paper.
 
-    The variants cover Marian and OPUS-MT models too: `position_layout="halves"`,
+    The variants cover Marian, OPUS-MT and OpenNMT models too: `position_layout="table"`,
     `activation="swish"`, `output_bias=True`, and separate source and target vocabularies.
     """
 
@@ -35,10 +37,16 @@ class TransformerConfig:
     heads: int = 8
     encoder_layers: int = 6
     decoder_layers: int = 6
-    activation: Literal["relu", "gelu", "swish"] = "relu"
+    activation: Activation = "relu"
     norm_placement: Literal["post", "pre"] = "post"
     norm_embeddings: bool = False
-    position_layout: Literal["interleaved", "halves"] = "interleaved"
+    norm_epsilon: float = 1e-5
+    position_layout: Literal["interleaved", "halves", "table", "none"] = "interleaved"
+    """"table" has a row of weights for each position, as many as `positions`."""
+    positions: int = 0
+    relative_positions: int = 0
+    """Largest distance between two pieces that self-attention tells apart (Shaw et al. 2018,
+    "Self-Attention with Relative Position Representations"); 0 is without."""
     scale_embeddings: bool = True
     share_embeddings: bool = True
     """Source and target read the same embedding table (needs one vocabulary)."""
@@ -56,9 +64,14 @@ class TransformerConfig:
             raise ValueError("share_embeddings needs one vocabulary for source and target")
 
 
-def sinusoidal_positions(
-    positions: Tensor, width: int, layout: Literal["interleaved", "halves"]
-) -> Tensor:
+def position_table(config: TransformerConfig) -> nn.Embedding | None:
+    """A vector of weights for each position, if these are not computed."""
+    if config.position_layout != "table":
+        return None
+    return nn.Embedding(config.positions, config.width)
+
+
+def sinusoidal_positions(positions: Tensor, width: int, layout: str) -> Tensor:
     """Positional encoding of section 3.5 of the paper: [T] positions -> [T, E] float32.
 
     "interleaved" alternates sine and cosine as in the paper; "halves" puts all sines first, then
@@ -87,14 +100,55 @@ def scaled_dot_product_attention(
     return functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
 
 
+class RelativePositions(nn.Module):
+    """What self-attention knows of the distance between query and key (Shaw et al. 2018)."""
+
+    def __init__(self, longest: int, head_size: int) -> None:
+        super().__init__()
+        self.longest = longest
+        self.keys = nn.Parameter(torch.empty(2 * longest + 1, head_size))
+        self.values = nn.Parameter(torch.empty(2 * longest + 1, head_size))
+
+    def distances(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Positions [T] and [S] -> rows of the tables [T, S]."""
+        apart = keys[None, :] - queries[:, None]
+        return apart.clamp(-self.longest, self.longest) + self.longest
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """As `scaled_dot_product_attention`; the queries stand at the last T of S positions."""
+        length, start = key.shape[2], key.shape[2] - query.shape[2]
+        places = torch.arange(length, device=key.device)
+        rows = self.distances(places[start:], places)  # [T, S]
+        near = torch.einsum("bhtd,tsd->bhts", query, self.keys[rows])
+        scores = (query @ key.transpose(2, 3) + near) / math.sqrt(query.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -1e9)
+        weights = scores.softmax(-1)  # [B, H, T, S]
+        return weights @ value + torch.einsum("bhts,tsd->bhtd", weights, self.values[rows])
+
+
 class MultiHeadAttention(nn.Module):
     """H attentions side by side, each on its own projection (section 3.2.2 of the paper)."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, relative_positions: int = 0) -> None:
         super().__init__()
         self.heads = heads
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
+        self.relative = (
+            RelativePositions(relative_positions, width // heads) if relative_positions else None
+        )
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool = False
+    ) -> Tensor:
+        """Self-attention [B, H, T, D], with relative positions where there are any."""
+        if self.relative is None:
+            return scaled_dot_product_attention(query, key, value, mask, causal)
+        if causal:
+            size = query.shape[2], key.shape[2]
+            mask = torch.ones(size, dtype=torch.bool, device=query.device).tril()
+        return self.relative.attend(query, key, value, mask)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """[B, T, E] -> [B, H, T, D]."""
@@ -123,9 +177,14 @@ class MultiHeadAttention(nn.Module):
         return self.split_heads(key), self.split_heads(value)
 
 
+GELU_SIGMOID = 1.702
+"""Makes x * sigmoid(1.702 x) nearly GELU (Hendrycks & Gimpel 2016, section 2)."""
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "gelu": functional.gelu,
+    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_sigmoid": lambda x: x * torch.sigmoid(GELU_SIGMOID * x),
     "swish": functional.silu,
 }
 
@@ -151,7 +210,7 @@ class AddNorm(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = nn.LayerNorm(config.width, config.norm_epsilon)
         self.pre = config.norm_placement == "pre"
         self.dropout = config.dropout
 
@@ -171,7 +230,9 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention = MultiHeadAttention(
+            config.width, config.heads, config.relative_positions
+        )
         self.self_attention_norm = AddNorm(config)
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = AddNorm(config)
@@ -180,7 +241,7 @@ class EncoderLayer(nn.Module):
         """`x` [B, S, E], `mask` [B, 1, 1, S] -> [B, S, E]."""
         attention = self.self_attention
         query, key, value = attention.project_self(self.self_attention_norm.before(x))
-        attended = scaled_dot_product_attention(query, key, value, mask)  # [B, H, S, D]
+        attended = attention.attend(query, key, value, mask)  # [B, H, S, D]
         x = self.self_attention_norm.after(x, attention.merge_heads(attended))
         y = self.feed_forward(self.feed_forward_norm.before(x))
         return self.feed_forward_norm.after(x, y)
@@ -191,7 +252,9 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention = MultiHeadAttention(
+            config.width, config.heads, config.relative_positions
+        )
         self.self_attention_norm = AddNorm(config)
         self.cross_attention = MultiHeadAttention(config.width, config.heads)
         self.cross_attention_norm = AddNorm(config)
@@ -205,7 +268,7 @@ class DecoderLayer(nn.Module):
     def look_at_itself(self, x: Tensor) -> Tensor:
         """Causal self-attention of all positions: [B, T, E]."""
         query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
-        attended = scaled_dot_product_attention(query, key, value, None, causal=True)
+        attended = self.self_attention.attend(query, key, value, None, causal=True)
         return self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
 
     def look_back(
@@ -216,7 +279,7 @@ class DecoderLayer(nn.Module):
         query, key, value = self.self_attention.project_self(self.self_attention_norm.before(x))
         key = torch.cat([past[0], key], dim=2)  # [R, H, T+1, D]
         value = torch.cat([past[1], value], dim=2)  # [R, H, T+1, D]
-        attended = scaled_dot_product_attention(query, key, value, None)  # [R, H, 1, D]
+        attended = self.self_attention.attend(query, key, value, None)  # [R, H, 1, D]
         x = self.self_attention_norm.after(x, self.self_attention.merge_heads(attended))
         return x, (key, value)
 
@@ -254,11 +317,14 @@ class Transformer(TranslationModel):
             self.target_embedding = nn.Embedding(config.target_vocabulary_size, config.width)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
-        self.source_norm = nn.LayerNorm(config.width) if config.norm_embeddings else nn.Identity()
-        self.target_norm = nn.LayerNorm(config.width) if config.norm_embeddings else nn.Identity()
+        sizes = config.width, config.norm_epsilon
+        embedding_norm = nn.LayerNorm if config.norm_embeddings else nn.Identity
+        self.source_norm, self.target_norm = embedding_norm(*sizes), embedding_norm(*sizes)
         # A pre-norm stack leaves its sum unnormalised, so each side ends with one more norm.
         final = nn.LayerNorm if config.norm_placement == "pre" else nn.Identity
-        self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
+        self.encoder_norm, self.decoder_norm = final(*sizes), final(*sizes)
+        self.source_positions = position_table(config)
+        self.target_positions = position_table(config)
         self.output = nn.Linear(config.width, config.target_vocabulary_size, config.output_bias)
         if config.tie_output:
             self.output.weight = self.target_embedding.weight
@@ -285,13 +351,27 @@ class Transformer(TranslationModel):
         """The decoder's layers, first to last."""
         return cast("list[DecoderLayer]", list(self.decoder))
 
-    def embed(self, table: nn.Embedding, norm: nn.Module, ids: Tensor, first: int) -> Tensor:
+    @property
+    def sides(self) -> dict[str, tuple[nn.Embedding, nn.Embedding | None, nn.Module]]:
+        """Of source and target: the pieces' table, the positions' table, the norm after both."""
+        return {
+            "source": (self.source_embedding, self.source_positions, self.source_norm),
+            "target": (self.target_embedding, self.target_positions, self.target_norm),
+        }
+
+    def embed(self, side: Literal["source", "target"], ids: Tensor, first: int) -> Tensor:
         """[B, T] ids whose first stands at position `first` -> [B, T, E]."""
-        x = table(ids)
+        pieces, places, norm = self.sides[side]
+        layout = self.config.position_layout
+        x = pieces(ids)
         if self.config.scale_embeddings:
             x = x * math.sqrt(self.config.width)
         positions = torch.arange(first, first + ids.shape[1], device=ids.device)
-        x = norm(x + sinusoidal_positions(positions, x.shape[-1], self.config.position_layout))
+        if places is not None:
+            x = x + places(positions)
+        elif layout in ("interleaved", "halves"):
+            x = x + sinusoidal_positions(positions, x.shape[-1], layout)
+        x = norm(x)
         if self.training and self.config.dropout:
             x = functional.dropout(x, self.config.dropout)
         return x
@@ -299,7 +379,7 @@ class Transformer(TranslationModel):
     def read_source(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """[B, S] ids -> encoder output [B, S, E] and mask [B, 1, 1, S], True at real pieces."""
         mask = (source != self.config.pad_id)[:, None, None, :]
-        x = self.embed(self.source_embedding, self.source_norm, source, 0)
+        x = self.embed("source", source, 0)
         for layer in self.encoder_layers:
             x = layer(x, mask)
         return self.encoder_norm(x), mask
@@ -307,7 +387,7 @@ class Transformer(TranslationModel):
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Training: [B, S] and [B, T] ids (target shifted right) -> hidden states [B, T, E]."""
         memory, mask = self.read_source(source)
-        x = self.embed(self.target_embedding, self.target_norm, target, 0)
+        x = self.embed("target", target, 0)
         for layer in self.decoder_layers:
             x = layer(x, layer.cross_attention.project_memory(memory), mask)
         return self.decoder_norm(x)
@@ -334,7 +414,7 @@ class Transformer(TranslationModel):
         """As `step`, and the mean attention [R, S] of the alignment heads."""
         mask = state["source_mask"][:, None, None, :]  # [R, 1, 1, S]
         done = state["self_key_0"].shape[2]
-        x = self.embed(self.target_embedding, self.target_norm, ids[:, None], done)  # [R, 1, E]
+        x = self.embed("target", ids[:, None], done)  # [R, 1, E]
         after = dict(state)
         looked = []
         for i, layer in enumerate(self.decoder_layers):
@@ -350,7 +430,7 @@ class Transformer(TranslationModel):
     def source_weights(self, source: Tensor, target: Tensor) -> list[Tensor]:
         """All cross-attention of [B, S] and [B, T] ids (shifted right): [B, H, T, S] a layer."""
         memory, mask = self.read_source(source)
-        x = self.embed(self.target_embedding, self.target_norm, target, 0)
+        x = self.embed("target", target, 0)
         weights = []
         for layer in self.decoder_layers:
             key, value = layer.cross_attention.project_memory(memory)

@@ -75,12 +75,12 @@ def _language_problems(wanted: TranslationRequest, translator: Translator) -> It
     try:
         for source in sources:
             direction = Direction(source, wanted.target)
-            translator.choose(wanted.model, direction, wanted.alignment)
+            translator.middle(wanted.model, direction, wanted.alignment)
         if sources:
             return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))
-    served = [d for model in translator.asked(wanted.model) for d in model.manifest.directions]
+    served = translator.directions(wanted.model)
     known = sorted({language for d in served for language in (d.source, d.target)})
     unknown = {field: code for field, code in given.items() if code not in known}
     for field, code in unknown.items():

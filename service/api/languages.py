@@ -48,9 +48,9 @@ def name(code: str) -> str:
 def targets_by_source(translator: Translator) -> Mapping[str, list[str]]:
     """Every source language, sorted, and the languages that it is translated into, sorted."""
     targets: dict[str, set[str]] = {}
-    for model in translator.models.values():
-        for direction in model.manifest.directions:
-            targets.setdefault(direction.source, set()).add(direction.target)
+    served = [d for model in translator.models.values() for d in model.manifest.directions]
+    for direction in (*served, *translator.directions()):
+        targets.setdefault(direction.source, set()).add(direction.target)
     return {source: sorted(into) for source, into in sorted(targets.items())}
 
 

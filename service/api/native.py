@@ -21,6 +21,7 @@ from service.api.schemas import (
 )
 from service.api.state import ServiceOf
 from service.api.translating import streamed, translated
+from service.engine.bundle import Manifest
 from service.lifecycle.model import Model
 
 
@@ -89,6 +90,13 @@ async def languages(service: ServiceOf) -> LanguagesAnswer:
     )
 
 
+def licences(manifest: Manifest) -> list[str]:
+    """Those of the data that a model was made of, or of an imported model itself."""
+    origin = manifest.provenance.origin
+    own = () if origin is None else (origin.licence,)
+    return sorted({*(data.licence for data in manifest.provenance.data), *own})
+
+
 def describe(model: Model, default: bool) -> ModelAnswer:
     """What the API says of a model."""
     manifest = model.manifest
@@ -103,7 +111,7 @@ def describe(model: Model, default: bool) -> ModelAnswer:
         max_target_length=manifest.limits.max_target_length,
         default_beam_size=manifest.decoding.beam_size,
         default_length_penalty=manifest.decoding.length_penalty,
-        licences=sorted({data.licence for data in manifest.provenance.data}),
+        licences=licences(manifest),
         scores=[
             ScoreAnswer(
                 data=score.data,

@@ -270,6 +270,12 @@ class TranslationAnswer(BaseModel):
         "already, it comes back as it is.",
         examples=["en-ko-transformer"],
     )
+    pivot: str | None = Field(
+        None,
+        description="The language in the middle, only if no model translates in one step; then "
+        "`model` did the second.",
+        examples=[None],
+    )
     detected: DetectionAnswer | None = Field(
         None,
         description='Only if source was "auto".',
@@ -316,6 +322,7 @@ class TranslationAnswer(BaseModel):
             source=translation.source,
             target=target,
             model=translation.model,
+            pivot=translation.pivot,
             detected=detection(translation.detected),
             warnings=[
                 WarningAnswer(sentence=span(w.sentence), reason=w.reason, message=w.message)

@@ -40,7 +40,9 @@ async def translate_document(
     characters = 0
     for texts in portions(document.texts):
         result = await _patiently(translator, replace(wanted, texts=texts), sleep)
-        done += [translation.hypotheses[0].text for translation in result.translations]
+        said = [translation.hypotheses[0].text for translation in result.translations]
+        # Where a model has nothing to say, the reader is better off with the text itself.
+        done += [new if new.strip() else old for new, old in zip(said, texts, strict=True)]
         characters += sum(map(len, texts))
         report(characters)
     return await asyncio.to_thread(document.write, done)

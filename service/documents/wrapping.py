@@ -3,9 +3,9 @@
 import re
 from bisect import bisect_left
 
-_CUT = re.compile(r"<[^<>]*+>|( )(?=[^\W\d_])")
-"""Only before a letter: a line that begins with "-", "#" or "1." would mean something else. A tag
-is stepped over."""
+_CUT = re.compile(r"<[^<>]*+>|`[^`]*+`|( )(?=[^\W\d_])")
+"""Only before a letter: a line that begins with "-", "#" or "1." would mean something else. Tags
+and code are stepped over."""
 
 
 def wrap(text: str, lines: int) -> list[str]:

@@ -34,6 +34,10 @@ _Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A plain name: no separator and no leading dot, so no file outside the bundle can be meant."""
 
+SourceLayout = Literal["tag pieces eos", "pieces eos", "pieces"]
+"""What a source is made of: `<2xx>`, the pieces of the sentence, eos."""
+SOURCE_LAYOUT: SourceLayout = "tag pieces eos"
+
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
@@ -74,6 +78,7 @@ class VocabularySpec:
     pad_id: int
     bos_id: int
     eos_id: int
+    source_layout: SourceLayout = SOURCE_LAYOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +110,27 @@ class DataSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a model was that was trained elsewhere: its format, name and licence, and the checksum
+    of the file that held its weights."""
+
+    __pydantic_config__ = _STRICT
+    format: str
+    name: str
+    licence: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the weights come from."""
+    """Where the weights come from: a recipe, or an origin elsewhere."""
 
     __pydantic_config__ = _STRICT
     recipe: str
     updates: int
     target_tokens: int
     data: tuple[DataSet, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sentencepiece
 
-from service.engine.bundle import Bundle
+from service.engine.bundle import SOURCE_LAYOUT, Bundle, SourceLayout
 from service.engine.request import TargetPrefix
 from service.errors import BundleError
 
@@ -39,7 +39,10 @@ class Piece:
 class Vocabulary:
     """Source and target SentencePiece models; often one and the same file."""
 
-    def __init__(self, source: Path, target: Path | None = None) -> None:
+    def __init__(
+        self, source: Path, target: Path | None = None, layout: SourceLayout = SOURCE_LAYOUT
+    ) -> None:
+        self._parts = layout.split()
         self.source = sentencepiece.SentencePieceProcessor(model_file=str(source))
         self.target = self.source
         if target is not None and target != source:
@@ -56,9 +59,13 @@ class Vocabulary:
         )
 
     def encode_source(self, text: str, target_language: str) -> list[int]:
-        """`<2xx>`, the pieces of `text`, eos."""
-        tag = self.source.piece_to_id(language_tag(target_language))
-        return [tag, *self.source.encode(text), self.source.eos_id()]
+        """`<2xx>`, the pieces of `text`, eos; what of these the model wants. Never empty."""
+        ids: list[int] = self.source.encode(text)
+        if "tag" in self._parts:
+            ids.insert(0, self.source.piece_to_id(language_tag(target_language)))
+        if "eos" in self._parts:
+            ids.append(self.source.eos_id())
+        return ids or [self.source.unk_id()]
 
     def encode_target(self, text: str) -> list[int]:
         """bos, the pieces of `text`, eos."""
@@ -100,13 +107,15 @@ class Vocabulary:
     def source_pieces(self, text: str, target_language: str) -> tuple[Piece, ...]:
         """The pieces of `encode_source`, with the part of `text` that each stands for."""
         cut = self.source.encode(text, return_type="offset_mapping")
-        pieces = zip(cut["pieces"], cut["offsets"], strict=True)
-        eos = self.source.id_to_piece(self.source.eos_id())
-        return (
-            Piece(language_tag(target_language), 0, 0),
-            *(Piece(piece, *offsets) for piece, offsets in pieces),
-            Piece(eos, len(text), len(text)),
-        )
+        spans = zip(cut["pieces"], cut["offsets"], strict=True)
+        pieces = [Piece(piece, *offsets) for piece, offsets in spans]
+        if "tag" in self._parts:
+            pieces.insert(0, Piece(language_tag(target_language), 0, 0))
+        if "eos" in self._parts:
+            eos = self.source.id_to_piece(self.source.eos_id())
+            pieces.append(Piece(eos, len(text), len(text)))
+        nothing = Piece(self.source.id_to_piece(self.source.unk_id()), 0, len(text))
+        return tuple(pieces) or (nothing,)
 
     def target_pieces(self, ids: Sequence[int]) -> tuple[Piece, ...]:
         """The pieces of a hypothesis and eos, with the part of `decode(ids)` of each."""
@@ -130,7 +139,8 @@ def load_vocabulary(bundle: Bundle) -> Vocabulary:
     """The bundle's SentencePiece models. Raises BundleError where they and the manifest differ."""
     spec = bundle.manifest.vocabulary
     try:
-        vocabulary = Vocabulary(bundle.file(spec.source), bundle.file(spec.target))
+        files = bundle.file(spec.source), bundle.file(spec.target)
+        vocabulary = Vocabulary(*files, spec.source_layout)
     except (OSError, RuntimeError) as error:
         fault = f"{spec.source} or {spec.target} is not a SentencePiece model: {error}"
         raise BundleError(str(bundle.path), [fault]) from error
@@ -145,7 +155,8 @@ def load_vocabulary(bundle: Bundle) -> Vocabulary:
         for name, value in found.items()
         if getattr(spec, name) != value
     ]
-    for direction in bundle.manifest.directions:
+    tagged = "tag" in spec.source_layout.split()
+    for direction in bundle.manifest.directions if tagged else ():
         tag = language_tag(direction.target)
         if vocabulary.source.piece_to_id(tag) == vocabulary.source.unk_id():
             faults.append(f"the tokenizer has no {tag} for direction {direction}")

@@ -241,7 +241,7 @@ def test_markdown():
     assert document.texts == (
         "A <m0>fine</m0> title",
         "Some <m0>bold words</m0> and <m2/>, a <m3>link</m3> over two lines with an <m5/> &amp; "
-        "<m6/>HTML<m7/>.",
+        "<m6>HTML</m6>.",
         "After a hard break.",
         "A quote that goes on",
         "A task",

@@ -8,7 +8,7 @@ from service.documents.reading import read_document
 from service.documents.translating import portions, translate_document
 from service.errors import EngineFailed, Overloaded
 from service.pipeline import TranslationRequest, Translator
-from tests.fakes import make_engine
+from tests.fakes import EOS, EchoModel, make_engine
 
 WANTED = TranslationRequest((), "en", "ko")
 
@@ -68,6 +68,24 @@ async def test_a_long_document_waits_for_others(translator):
     assert all(request.bulk for request in busy.seen)
     assert reports == sorted(reports)
     assert reports[-1] == sum(map(len, document.texts))
+
+
+async def test_a_text_without_translation_stays():
+    """A blank would be worse: nobody could see what is missing."""
+
+    class Silent(EchoModel):
+        def distribution(self, source, said):
+            row = super().distribution(source, said)
+            row[EOS] = 0
+            return row
+
+    engine = make_engine(Silent())
+    document = read_document("a.md", b"# Title\n\nText.\n")
+    try:
+        found = await translate_document(Translator([engine]), document, WANTED, lambda _: None)
+    finally:
+        engine.close()
+    assert found == document.content.encode()
 
 
 async def test_other_errors_end_it(translator):

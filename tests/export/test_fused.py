@@ -4,15 +4,16 @@ import dataclasses
 import random
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
+from model_export.aligner_graph import AlignerGraph
 from model_export.architectures.transformer import Transformer, TransformerConfig
-from model_export.fused_transformer import FusedTransformer, can_fuse
+from model_export.fused_transformer import FusedTransformer
 from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
 from service.engine.bundle import Bundle, VocabularySpec
 from service.engine.cached_model import GROW_BY, CachedModel
+from service.engine.model import forced_alignment
 from service.engine.onnx_model import OnnxModel
 from service.engine.request import DecodingOptions
 from tests import decoding
@@ -24,6 +25,10 @@ VARIANTS = {
     "post-norm": {"norm_placement": "post"},
     "untied": {"share_embeddings": False, "tie_output": False, "output_bias": True},
     "halves": {"position_layout": "halves", "scale_embeddings": False},
+    "table": {"position_layout": "table", "positions": 100, "activation": "swish"},
+    "normed": {"norm_embeddings": True, "activation": "gelu", "norm_epsilon": 1e-3},
+    "small heads": {"heads": 8, "activation": "gelu_tanh", "norm_placement": "pre"},
+    "relative": {"relative_positions": 3, "position_layout": "none", "activation": "gelu_sigmoid"},
 }
 SOURCES = [[5, *range(10, 10 + n), EOS] for n in (1, 7, 3, 12, 5)]
 
@@ -34,10 +39,12 @@ def build(**variant) -> Transformer:
     sizes = {"width": 32, "feed_forward_width": 64, "heads": 4}
     layers = {"encoder_layers": 2, "decoder_layers": 2, "dropout": 0.0}
     model = Transformer(
-        TransformerConfig(VOCABULARY, VOCABULARY, PAD, **sizes, **layers, **variant)
+        TransformerConfig(VOCABULARY, VOCABULARY, PAD, **{**sizes, **layers, **variant})
     )
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
+            if ".relative." in name:
+                parameter.copy_(torch.randn_like(parameter))
             parameter.add_(torch.randn_like(parameter) * 0.1)
     round_weights(model)
     return model.eval()
@@ -52,8 +59,7 @@ def both(request, tmp_path_factory):
     fused = FusedTransformer(model, longest=100)
     save_graph(fused.encoder(), path / "encoder.onnx")
     save_graph(fused.decoder(), path / "decoder.onnx")
-    aligner = fused.aligner(onnx.load(path / "plain_decoder.onnx"))
-    onnx.save(aligner, path / "aligner.onnx")
+    save_graph(AlignerGraph(model, longest=100).aligner(), path / "aligner.onnx")
     vocabulary = VocabularySpec("v.model", "v.model", VOCABULARY, PAD, BOS, EOS)
     manifest = dataclasses.replace(make_manifest(), vocabulary=vocabulary)
     plain = dataclasses.replace(
@@ -150,10 +156,14 @@ def test_the_weights_can_be_read_back(both):
         torch.testing.assert_close(weight, state[name])
 
 
-def test_what_cannot_be_fused_is_known():
-    """Other activations, and heads that the operator does not take, keep their plain graphs."""
-    assert can_fuse(build())
-    assert not can_fuse(build(activation="gelu"))
-    assert not can_fuse(build(norm_embeddings=True))
-    small = TransformerConfig(VOCABULARY, VOCABULARY, PAD, width=24, heads=4, encoder_layers=1)
-    assert not can_fuse(Transformer(small))
+def test_the_aligner_walks_the_same_way(both):
+    """The aligner's hypotheses and what it looks at are those of the plain graph."""
+    plain, fused, *_ = both
+    aligner = fused.aligner
+    assert_alike(decode(plain, SOURCES, 3, 12), decode(aligner, SOURCES, 3, 12))
+    for source in SOURCES:
+        target = [7, 9, 11]
+        expected = forced_alignment(plain, source, target, BOS)
+        np.testing.assert_allclose(
+            forced_alignment(aligner, source, target, BOS), expected, atol=1e-5
+        )

@@ -285,7 +285,7 @@ def test_an_export_that_fails_leaves_the_old_bundle(trained, tmp_path, monkeypat
     def fail(*_):
         raise RuntimeError("no graph")
 
-    monkeypatch.setattr(export, "export_graphs", fail)
+    monkeypatch.setattr(export, "write_graphs", fail)
     path = tmp_path / "bundles" / "toy"
     shutil.copytree(trained.bundle.path, path)
     with pytest.raises(RuntimeError, match="no graph"):

@@ -28,11 +28,12 @@ _INLINE = re.compile(
     (?P<whole>
         (?P<ticks>`+)(?!`).{1,500}?(?<!`)(?P=ticks)(?!`)
       | !\[[^\]]{0,200}\](?:\([^)\s]{0,500}(?:\s+"[^"]{0,200}")?\)|\[[^\]]{0,200}\])
-      | <[A-Za-z/!][^<>]{0,500}>
+      | <(?:!|[A-Za-z]\w*:|[A-Za-z][^<>@]{0,64}@)[^<>]{0,500}>
       | \[\^[^\]]{1,100}\]
       | \$[^$\s](?:[^$\n]{0,200}[^$\s])?\$(?!\d)
       | \\[!-/:-@\[-`{-~] | \{[{%\#.:][^{}]{0,200}\}\}? | &\#?\w{1,40};
     )
+    | <(?P<slash>/?)(?P<tag>[A-Za-z][\w-]{0,40})[^<>]{0,500}>
     | (?P<bracket>\[)(?=[^\[\]]{0,300}(?:\[[^\[\]]{0,200}\][^\[\]]{0,300}){0,3}\][(\[])
     | (?P<address>\](?:
         \((?:[^()\s]|\([^()\s]{0,200}\)){0,500}(?:\s+(?:"[^"]{0,200}"|'[^']{0,200}'))?\)
@@ -108,12 +109,9 @@ def mark(text: str) -> _Marked:
     syntax: dict[str, str] = {}
     pieces, done = [], 0
     for number, match in enumerate(found):
-        if match["whole"]:
-            name = f"m{number}/"
-        elif number in names:
-            name = names[number]
-        else:
+        if number not in names and not (match["whole"] or match["tag"]):
             continue
+        name = names.get(number, f"m{number}/")
         syntax[name] = match[0]
         pieces += [escape(text[done : match.start()], quote=False), f"<{name}>"]
         done = match.end()
@@ -132,21 +130,24 @@ def _pairs(text: str, found: list[re.Match[str]]) -> dict[int, str]:
     for number, match in enumerate(found):
         if match["whole"]:
             continue
-        closes = match["address"] is not None or _can_close(text, match)
+        closes = match["mark"] is None or _can_close(text, match)
         near = reversed(waiting[-DEEPEST:])
         partner = next((w for w in near if _fits(found[w], match)), None)
         if closes and partner is not None:
             names[partner], names[number] = f"m{partner}", f"/m{partner}"
             del waiting[waiting.index(partner) :]
-        elif match["bracket"] or (match["mark"] and _can_open(text, match)):
+        elif match["mark"] is None or _can_open(text, match):
             waiting.append(number)
     return names
 
 
 def _fits(opener: re.Match[str], closer: re.Match[str]) -> bool:
+    """Whether one ends what the other has begun: a link, an element of HTML, an emphasis."""
     if closer["address"]:
         return opener["bracket"] is not None
-    return opener["mark"] == closer["mark"] and opener["mark"] is not None
+    if closer["slash"]:
+        return opener["tag"] == closer["tag"] and not opener["slash"]
+    return closer["mark"] is not None and opener["mark"] == closer["mark"]
 
 
 def _can_open(text: str, match: re.Match[str]) -> bool:

@@ -1,0 +1,144 @@
+"""Reads files that somebody else made: nothing in them is executed, and every fault is a sentence.
+
+A reader returns None when it has noted a fault.
+"""
+
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+Arrays = Mapping[str, NDArray[Any]]
+ENTRY = re.compile(r'^("(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'|.+?)\s*:\s*(\d+)\s*$')
+ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
+ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "N": "\x85", "_": "\xa0"}
+
+
+def read_json(path: Path, faults: list[str]) -> Any:
+    """What a JSON file holds."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        faults.append(f"{path.name} is missing")
+    except (OSError, ValueError, RecursionError) as error:
+        faults.append(f"{path.name} is not JSON: {error}")
+    return None
+
+
+def read_object(path: Path, faults: list[str]) -> dict[str, Any] | None:
+    """A JSON file that holds an object."""
+    found = read_json(path, faults)
+    if found is not None and not isinstance(found, dict):
+        faults.append(f"{path.name} is not a JSON object")
+        return None
+    return found
+
+
+def read_yaml(text: str, name: str, faults: list[str]) -> dict[str, Any] | None:
+    """A YAML document that is a mapping; of plain values only."""
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        faults.append(f"{name} is not YAML: {error}")
+        return None
+    if not isinstance(found, dict):
+        faults.append(f"{name} is not a YAML mapping")
+        return None
+    return found
+
+
+def read_torch(path: Path, faults: list[str]) -> Arrays | None:
+    """Tensors out of a safetensors file, or out of a pickle that may hold nothing else."""
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickles that PyTorch would not write
+                state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        faults.append(f"{path.name} holds more than weights: its code was not executed")
+        return None
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
+        faults.append(f"{path.name} cannot be read: {error}")
+        return None
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        faults.append(f"{path.name} is not a table of tensors")
+        return None
+    return {str(name): tensor.float().numpy() for name, tensor in state.items()}
+
+
+def read_npz(path: Path, faults: list[str]) -> Arrays | None:
+    """Arrays out of a NumPy archive; none may be a pickle."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        faults.append(f"{path.name} cannot be read: {error}")
+    return None
+
+
+def numbered(found: Mapping[str, Any], name: str, faults: list[str]) -> tuple[str, ...] | None:
+    """Pieces with their ids -> pieces in the order of ids, which must be 0, 1, 2, .."""
+    ids = sorted(found.items(), key=lambda item: item[1] if isinstance(item[1], int) else -1)
+    if [number for _, number in ids] != list(range(len(ids))):
+        faults.append(f"{name} does not number its {len(ids)} pieces from 0 on without gaps")
+        return None
+    return tuple(piece for piece, _ in ids)
+
+
+def read_marian_vocabulary(path: Path, faults: list[str]) -> tuple[str, ...] | None:
+    """Marian's `piece: id` lines. Read line by line, since pieces are not all proper YAML keys."""
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        faults.append(f"{path.name} cannot be read: {error}")
+        return None
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        entry = ENTRY.match(line.rstrip("\r"))
+        if entry is None:
+            faults.append(f"{path.name}:{number} is not `piece: id`")
+            return None
+        found[_unquoted(entry[1])] = int(entry[2])
+    return numbered(found, path.name, faults)
+
+
+def _unquoted(piece: str) -> str:
+    if piece[:1] == piece[-1:] == "'" and len(piece) > 1:
+        return piece[1:-1].replace("''", "'")
+    if piece[:1] == piece[-1:] == '"' and len(piece) > 1:
+        return ESCAPE.sub(_escaped, piece[1:-1])
+    return piece
+
+
+def _escaped(match: re.Match[str]) -> str:
+    *codes, other = match.groups()
+    code = next((c for c in codes if c), None)
+    return chr(int(code, 16)) if code else ESCAPED.get(other, other)
+
+
+def licence_of(folder: Path) -> str | None:
+    """The licence that a README names in its front matter."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return None
+    found = re.match(
+        r"---\n.*?^license:[ \t]*(\S[^\n]*)$.*?^---$",
+        path.read_text("utf-8", "replace"),
+        re.S | re.M,
+    )
+    return found[1].strip().strip("\"'") if found else None

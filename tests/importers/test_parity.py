@@ -1,0 +1,109 @@
+"""An imported model says what the library says that it was made for: every hypothesis of a beam."""
+
+import pytest
+
+from model_export.importers.agreement import decode
+from model_export.importers.assemble import assemble
+from model_export.importers.ctranslate2_model import import_ctranslate2
+from model_export.importers.imported import Asked
+from model_export.importers.marian_hf import import_marian_hf
+from model_export.importers.marian_npz import import_marian_npz
+from model_export.importers.originals import open_original
+from model_export.importers.write import Wanted, write_float32
+from model_export.verify import verify_bundle
+from service.engine.bundle import load_bundle
+from service.engine.model_loader import open_model
+from service.engine.request import FinishReason
+from service.engine.vocabulary import load_vocabulary
+from tests.importers.tiny import Marian, OpenNmt, make_ctranslate2, make_marian, make_marian_npz
+
+ASKED = Asked(("en",), ("de",))
+LONGEST = 20
+PRE_NORM = {
+    "transformer-preprocess": "n",
+    "transformer-postprocess": "da",
+    "transformer-postprocess-top": "n",
+}
+HUGGING_FACE = {
+    "shared swish": Marian(seed=6, end=4),
+    "separate relu untied": Marian(
+        shared=False, tied=False, activation="relu", scale=False, seed=7, end=2
+    ),
+    "separate tied pickle": Marian(shared=False, activation="gelu", pickled=True, seed=7),
+    "tags, pad allowed": Marian(tags=(">>kor<<", ">>deu<<"), forbid_pad=False, seed=2, end=2),
+    "deep encoder": Marian(encoder_layers=3, decoder_layers=1, seed=6, end=2),
+}
+CTRANSLATE2 = {
+    "pre-norm": OpenNmt(seed=0, end=4),
+    "post-norm separate": OpenNmt(
+        pre_norm=False, shared=False, tied=False, activation="GELU", source_eos=True, seed=2, end=4
+    ),
+    "relative positions": OpenNmt(relative=True, seed=6, end=2),
+    "relative int8": OpenNmt(relative=True, quantization="int8", pre_norm=False, seed=1, end=5),
+    "int8, zero start": OpenNmt(
+        quantization="int8", encodings=True, zero_start=True, seed=1, end=4
+    ),
+    "int16": OpenNmt(quantization="int16", activation="GELUTanh", seed=3, end=2),
+    "float16, normed, no biases": OpenNmt(
+        normed=True, pre_norm=False, activation="SWISH", quantization="float16", bias=False, seed=3
+    ),
+    "bfloat16": OpenNmt(quantization="bfloat16", activation="GELUSigmoid", seed=3, end=2),
+}
+MARIAN = {
+    "post-norm": {"seed": 2, "end": 4},
+    "pre-norm normed gelu": {
+        **PRE_NORM,
+        "transformer-postprocess-emb": "nd",
+        "transformer-ffn-activation": "gelu",
+        "seed": 4,
+        "end": 2,
+    },
+}
+"""Seeds with which the models neither fall silent nor repeat one piece for ever."""
+
+
+def assert_alike(imported, folder, tmp_path):
+    """Greedy and beams of 2 and 4: pieces and scores of all hypotheses that came to their end."""
+    assembled = assemble(imported)
+    bundle_path = tmp_path / "bundle"
+    texts = write_float32(imported, assembled, bundle_path, Wanted("tiny"))[:8]
+    verify_bundle(bundle_path)
+    bundle = load_bundle(bundle_path)
+    vocabulary, model = load_vocabulary(bundle), open_model(bundle)
+    sources = [vocabulary.encode_source(*text) for text in texts]
+    rows = [assembled.source.rows[source].tolist() for source in sources]
+    said = set()
+    with open_original(imported, folder) as original:
+        for beam_size in (1, 2, 4):
+            ours = decode(bundle, model, sources, beam_size, LONGEST)
+            theirs = original.decode(rows, beam_size, LONGEST)
+            for mine, other in zip(ours, theirs, strict=True):
+                assert mine[0].ids == other[0].rows
+                assert mine[0].score == pytest.approx(other[0].score, abs=1e-4)
+                if all(h.finish_reason is FinishReason.EOS for h in mine):
+                    assert [h.ids for h in mine] == [h.rows for h in other]
+                    scores = [h.score for h in other]
+                    assert [h.score for h in mine] == pytest.approx(scores, abs=1e-4)
+                said |= set(mine[0].ids)
+    assert len(said) > 2
+
+
+@pytest.mark.parametrize("like", HUGGING_FACE.values(), ids=HUGGING_FACE)
+def test_a_hugging_face_model_says_the_same(like, tmp_path):
+    """Against `MarianMTModel.generate`."""
+    folder = make_marian(tmp_path / "model", like)
+    assert_alike(import_marian_hf(folder, Asked()), folder, tmp_path)
+
+
+@pytest.mark.parametrize("like", CTRANSLATE2.values(), ids=CTRANSLATE2)
+def test_a_ctranslate2_model_says_the_same(like, tmp_path):
+    """Against `ctranslate2.Translator`."""
+    folder = make_ctranslate2(tmp_path / "model", like)
+    assert_alike(import_ctranslate2(folder, ASKED), folder, tmp_path)
+
+
+@pytest.mark.parametrize("options", MARIAN.values(), ids=MARIAN)
+def test_a_raw_marian_model_says_the_same(options, tmp_path):
+    """Against CTranslate2, which has a converter for OPUS-MT's directories."""
+    folder = make_marian_npz(tmp_path / "model", **options)
+    assert_alike(import_marian_npz(folder, ASKED), folder, tmp_path)
