@@ -189,7 +189,7 @@ $(VENV)/fuzz: $(VENV)/dev
 	@touch $@
 
 fuzz: $(VENV)/fuzz ## Look for input that breaks a promise, SECONDS for each target
-	@for target in segmentation graphs keys requests; do \
+	@for target in segmentation protection graphs keys requests; do \
 	  echo "$$target"; $(BIN)/python -m tests.fuzz $$target $(SECONDS) || exit 1; \
 	done
 

@@ -13,6 +13,8 @@ from benchmarks.sentences import Text, mixed_sentences
 PATIENCE = 120.0
 """Seconds after which an answer counts as lost."""
 LATER = frozenset({429, 503})
+KEPT = 2.0
+"""Seconds that a connection is kept without a use; servers keep them for 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,12 @@ class Client:
         self._port = port
         self._headers = headers
         self._stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def post(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body. Raises OSError or EOFError when the connection ends."""
+        if time.perf_counter() - self._used > KEPT:
+            self.close()
         reader, writer = self._stream or await asyncio.open_connection("127.0.0.1", self._port)
         self._stream = reader, writer
         try:
@@ -65,6 +70,7 @@ class Client:
         except BaseException:
             self.close()
             raise
+        self._used = time.perf_counter()
         if headers.get("connection", "").lower() == "close":
             self.close()
         return int(status.split()[1]), headers, answer

@@ -12,6 +12,7 @@ from service.access.keys import KeyFileError, read_keys
 from service.app import Loaded, create_app
 from service.engine.graph_file import MAX_FAULTS, graph_file_faults
 from service.settings import Settings
+from service.text.protection import find_protected, mask, shield
 from service.text.segmentation import Splitting, segment, segment_to_fit
 from tests.fakes import make_engine
 
@@ -28,6 +29,20 @@ def segmentation(data: bytes) -> None:
     assert all(len(sentence) <= limit for sentence in cut.sentences)
     fitted = segment_to_fit(text, language, lambda sentence: len(sentence) <= limit, splitting)
     assert fitted.join(fitted.sentences) == text
+
+
+def protection(data: bytes) -> None:
+    """What is protected stands in order and apart, masks keep the length, edits can be undone."""
+    text = data.decode("utf-8", "surrogateescape")
+    found = find_protected(text)
+    ends = [0, *(each.span.end for each in found)][: len(found)]
+    pairs = zip(ends, found, strict=True)
+    assert all(end <= each.span.start < each.span.end for end, each in pairs)
+    assert len(mask(text, found)) == len(text)
+    shielded = shield(text, found)
+    assert [h.text for h in shielded.literals] == [
+        text[h.span.start : h.span.end] for h in shielded.literals
+    ]
 
 
 def graphs(data: bytes) -> None:
@@ -84,12 +99,18 @@ class Requests:
         return self._loop.run_until_complete(posting)
 
 
-TARGETS = {"segmentation": segmentation, "graphs": graphs, "keys": keys}
+TARGETS = {
+    "segmentation": segmentation,
+    "protection": protection,
+    "graphs": graphs,
+    "keys": keys,
+}
 """By name; requests come besides, because they need an application."""
 SEEDS = (
     b'\x00{"text": ["Good day. 2 < 3 & {name}"], "source": "en", "target": "ko", "decoding": '
     b'{"strategy": "beam", "beam_size": 2, "n_best": 1}, "alignment": false, "model": "fake"}',
     "\x01안녕하세요? \U0001f600 3.14... “Hi.”\r\n\r\nMr. Kim. (a) 1. e.g.".encode(),
+    b'See https://example.org/a?b=c, {name} %1$s {{x}} `code` a@example.org <x id="7"></x> 1.5 km',
     b"\x3a\x0a\x0a\x08x\x12\x01y\x22\x03Add",
     b"web translate,admin sha256:" + b"0" * 64 + b" requests_per_minute=3\n# x\n",
 )
