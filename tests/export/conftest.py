@@ -36,6 +36,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Training flushes denormal numbers to zero; other tests of this process draw them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 def run_command(*arguments: str) -> str:
     """Output of a `model-export` subcommand that has to succeed."""
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
