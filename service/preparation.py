@@ -11,7 +11,7 @@ from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.text.alignment import Span
 from service.text.cutting import Cutting, cut_text
-from service.text.glossary import TermUse, find_terms
+from service.text.glossary import TermUse, find_terms, terms_in
 from service.text.markup_projection import MarkedSentence
 from service.text.protection import Shielded, unmask
 from service.text.segmentation import Segmentation
@@ -73,7 +73,7 @@ def prepare(
             tuple(
                 Sentence(
                     piece.shielded,
-                    find_terms(piece.shielded.rewriting.before, cutting.glossary),
+                    find_terms(piece.shielded.rewriting.before, terms),
                     tuple(vocabulary.encode_source(piece.shielded.rewriting.after, target)),
                     piece.marked,
                 )
@@ -81,6 +81,8 @@ def prepare(
             ),
         )
         for text, pieces in zip(texts, cut, strict=True)
+        for plain in ["\n".join(piece.shielded.rewriting.before for piece in pieces)]
+        for terms in [terms_in(plain, cutting.glossary) if cutting.glossary.terms else ()]
     ]
     tokenised = time.monotonic()
     return prepared, {"segment": segmented - started, "tokenise": tokenised - segmented}

@@ -3,12 +3,13 @@
 Brings together markup, protection and segmentation. Knows no model.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from service.text.alignment import Span
 from service.text.glossary import NO_TERMS, Glossary
-from service.text.markup import PLAIN_MARKUP, MarkupOptions, Run, TagKind, TextFormat, read
+from service.text.markup import PLAIN_MARKUP, MarkupOptions, Run, Tag, TagKind, TextFormat, read
 from service.text.markup_projection import MarkedSentence
 from service.text.protection import Kind, Protected, Shielded, find_protected, mask, shield
 from service.text.rewriting import Edit, Rewriting
@@ -49,23 +50,24 @@ def cut_text(
     for run in read(text, cutting.format, cutting.markup):
         plain = run.rewriting.after
         protected = _all_protected(plain, run.protected)
+        starts = [each.span.start for each in protected]
         masked = segment_to_fit(mask(plain, protected), language, fits, splitting)
-        starts = masked.starts(masked.sentences)
-        for start, sentence in zip(starts, masked.sentences, strict=True):
-            span = _without_edges(plain, Span(start, start + len(sentence)), protected)
-            found.append(_cut(run, span, protected, cutting.format))
+        for start, sentence in zip(masked.starts(masked.sentences), masked.sentences, strict=True):
+            span = Span(start, start + len(sentence))
+            inside = protected[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
+            span = _without_edges(plain, span, inside)
+            found.append(_cut(run, span, tuple(_within(span, inside)), cutting.format))
     return found
 
 
 def _cut(
-    run: Run, span: Span, protected: Sequence[Protected], text_format: TextFormat
+    run: Run, span: Span, protected: tuple[Protected, ...], text_format: TextFormat
 ) -> CutSentence:
-    inside = tuple(_inside(span, protected))
-    shielded = shield(run.rewriting.after[span.start : span.end], inside)
+    shielded = shield(run.rewriting.after[span.start : span.end], protected)
     if text_format is TextFormat.TEXT:
         return CutSentence(span.shifted(run.start), shielded, None)
     place = _with_its_tags(run, run.rewriting.backward(span))
-    marked = _marked(run, span, place, inside)
+    marked = _marked(run, span, place, protected)
     return CutSentence(place.shifted(run.start), shielded, marked)
 
 
@@ -73,14 +75,18 @@ def _with_its_tags(run: Run, place: Span) -> Span:
     """Tags that touch a sentence belong to it if they open or close an element that has its other
     tag in the sentence."""
     start, end = place.start, place.end
-    pairs = run.pairs
-    for tag in run.tags:
-        if tag.start == end and tag.kind is TagKind.CLOSE and pairs.get(tag.start, -1) >= start:
-            end += len(tag.raw)
-    for tag in reversed(run.tags):
-        partner = pairs.get(tag.start, end)
-        if tag.start + len(tag.raw) == start and tag.kind is TagKind.OPEN and partner < end:
-            start = tag.start
+    for tag in run.tags[_from(run.tags, end) :]:
+        if tag.start != end or tag.kind is not TagKind.CLOSE:
+            break
+        if run.pairs.get(tag.start, -1) < start:
+            break
+        end += len(tag.raw)
+    for tag in reversed(run.tags[: _from(run.tags, start)]):
+        if tag.start + len(tag.raw) != start or tag.kind is not TagKind.OPEN:
+            break
+        if run.pairs.get(tag.start, end) >= end:
+            break
+        start = tag.start
     return Span(start, end)
 
 
@@ -88,15 +94,18 @@ def _marked(run: Run, span: Span, place: Span, protected: tuple[Protected, ...])
     raw = run.rewriting.before[place.start : place.end]
     edits = [
         Edit(edit.start - place.start, edit.end - place.start, edit.text)
-        for edit in run.edits
-        if place.start <= edit.start and edit.end <= place.end
+        for edit in run.edits[_from(run.edits, place.start) : _from(run.edits, place.end)]
     ]
     tags = [
         replace(tag, at=tag.at - span.start, start=tag.start - place.start)
-        for tag in run.tags
-        if place.start <= tag.start < place.end
+        for tag in run.tags[_from(run.tags, place.start) : _from(run.tags, place.end)]
     ]
     return MarkedSentence(Rewriting(raw, edits), tuple(tags), protected)
+
+
+def _from(marks: Sequence[Edit] | Sequence[Tag], start: int) -> int:
+    """The first of some marks that begins there or later."""
+    return bisect_left(marks, start, key=lambda mark: mark.start)
 
 
 def _all_protected(text: str, given: Sequence[Protected]) -> tuple[Protected, ...]:
@@ -104,10 +113,12 @@ def _all_protected(text: str, given: Sequence[Protected]) -> tuple[Protected, ..
     found = find_protected(text)
     if not given:
         return found
+    ends = [each.span.end for each in given]
     new = [
         each
         for each in found
-        if not any(each.span.start < o.span.end and o.span.start < each.span.end for o in given)
+        for after in [bisect_right(ends, each.span.start)]
+        if after == len(given) or each.span.end <= given[after].span.start
     ]
     return tuple(sorted([*new, *given], key=lambda each: each.span))
 
@@ -125,7 +136,7 @@ def _without_edges(text: str, span: Span, protected: Sequence[Protected]) -> Spa
     return Span(start, end)
 
 
-def _inside(span: Span, protected: Sequence[Protected]) -> Iterator[Protected]:
+def _within(span: Span, protected: Sequence[Protected]) -> Iterator[Protected]:
     """What is protected of a sentence, counted from its beginning."""
     for each in protected:
         if span.start <= each.span.start and each.span.end <= span.end:

@@ -38,13 +38,21 @@ class TermUse:
     term: Term
 
 
-def find_terms(text: str, glossary: Glossary) -> tuple[TermUse, ...]:
-    """The terms of a text in order, the longest first where they overlap."""
+def terms_in(text: str, glossary: Glossary) -> tuple[Term, ...]:
+    """Those that may occur in a text, the longest first; for most of a large glossary it is quick
+    to say that they do not."""
     folded = text.casefold()
+    found = [t for t in glossary.terms if t.source.strip() and _gist(t.source) in folded]
+    return tuple(sorted(found, key=lambda term: -len(term.source)))
+
+
+def find_terms(text: str, terms: Sequence[Term]) -> tuple[TermUse, ...]:
+    """The terms of a text in its order; where they overlap, the first of `terms` is taken."""
     found: list[TermUse] = []
-    # What does not occur at all is most of a large glossary, and this is the fast way to know.
-    at_hand = [t for t in glossary.terms if t.source.strip() and _gist(t.source) in folded]
-    for term in sorted(at_hand, key=lambda term: -len(term.source)):
+    folded = text.casefold() if terms else ""
+    for term in terms:
+        if _gist(term.source) not in folded:
+            continue
         for span in occurrences(term.source, text):
             if not any(span.start < o.span.end and o.span.start < span.end for o in found):
                 found.append(TermUse(span, term))

@@ -6,6 +6,7 @@ as it comes. How tags find their places in a translation is for `markup_projecti
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
@@ -91,7 +92,10 @@ _XML_ENTITIES = frozenset(["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"])
 
 _TOKEN = re.compile(
     r"""
-    (?P<other> <!--.*?--> | <!\[CDATA\[.*?\]\]> | <\?[^>]*> | <![A-Za-z][^>]*> )
+    # None may reach over the start of another, or what never ends costs its length squared.
+    (?P<other> <!-- (?: [^<-] | -(?!->) | <(?!!--) )*+ -->
+      | <!\[CDATA\[ (?: [^<\]] | \](?!\]>) | <(?!!\[CDATA\[) )*+ \]\]>
+      | <\? [^<>]*+ > | <! [A-Za-z] [^<>]*+ > )
   | (?P<tag> <(?P<close>/)? (?P<name>[A-Za-z][^\s<>/]*)
       (?: [^<>"']++ | "[^"]{0,5000}" | '[^']{0,5000}' | ["'] )*+ > )
   | (?P<entity> & (?: \#[0-9]{1,7} | \#[xX][0-9a-fA-F]{1,6} | [A-Za-z][A-Za-z0-9]{1,31} ) ; )
@@ -183,13 +187,18 @@ class _RunBuilder:
 def _pairs(tags: Sequence[Tag]) -> dict[int, int]:
     pairs: dict[int, int] = {}
     stack: list[Tag] = []
+    names: Counter[str] = Counter()
     for tag in tags:
         if tag.kind is TagKind.OPEN:
             stack.append(tag)
-        elif tag.kind is TagKind.CLOSE and any(each.name == tag.name for each in stack):
-            while (opening := stack.pop()).name != tag.name:
-                pass
-            pairs |= {opening.start: tag.start, tag.start: opening.start}
+            names[tag.name] += 1
+        elif tag.kind is TagKind.CLOSE and names[tag.name]:
+            opening = stack.pop()
+            while opening.name != tag.name:
+                names[opening.name] -= 1
+                opening = stack.pop()
+            names[tag.name] -= 1
+            pairs[opening.start], pairs[tag.start] = tag.start, opening.start
     return pairs
 
 
@@ -204,6 +213,7 @@ def _runs(raw: str, dialect: _Dialect) -> Iterator[Run]:
     tokens = list(_TOKEN.finditer(raw))
     builder, place = _RunBuilder(0), 0
     outline = _outline(tokens, dialect, raw)
+    closings = _closings(tokens, dialect)
     while place < len(tokens):
         token = tokens[place]
         place += 1
@@ -220,7 +230,7 @@ def _runs(raw: str, dialect: _Dialect) -> Iterator[Run]:
         name, kind, last = dialect.name(token), dialect.kind(token), place - 1
         copied = kind is not TagKind.CLOSE and dialect.is_copied(token)
         if copied:
-            last = _closing(tokens, last, dialect)
+            last = closings.get(last, last)
         end = tokens[last].end()
         if dialect.splits(name) or token.start() in outline:
             yield builder.run(raw, token.start())
@@ -234,20 +244,20 @@ def _runs(raw: str, dialect: _Dialect) -> Iterator[Run]:
     yield builder.run(raw, len(raw))
 
 
-def _closing(tokens: Sequence[re.Match[str]], opening: int, dialect: _Dialect) -> int:
-    """Where the element ends that a tag opens; at the tag itself, if it never does."""
-    name, depth = dialect.name(tokens[opening]), 0
-    if dialect.kind(tokens[opening]) is TagKind.POINT:
-        return opening
-    for place in range(opening, len(tokens)):
-        token = tokens[place]
-        if not token["tag"] or dialect.name(token) != name:
+def _closings(tokens: Sequence[re.Match[str]], dialect: _Dialect) -> dict[int, int]:
+    """Where the element ends that a tag opens, for all that end, by their places among the
+    tokens."""
+    closings: dict[int, int] = {}
+    open_tags: dict[str, list[int]] = {}
+    for place, token in enumerate(tokens):
+        if not token["tag"]:
             continue
-        kind = dialect.kind(token)
-        depth += (kind is TagKind.OPEN) - (kind is TagKind.CLOSE)
-        if depth == 0:
-            return place
-    return opening
+        kind, name = dialect.kind(token), dialect.name(token)
+        if kind is TagKind.OPEN:
+            open_tags.setdefault(name, []).append(place)
+        elif kind is TagKind.CLOSE and open_tags.get(name):
+            closings[open_tags[name].pop()] = place
+    return closings
 
 
 def _outline(tokens: Sequence[re.Match[str]], dialect: _Dialect, raw: str) -> frozenset[int]:

@@ -15,6 +15,9 @@ from service.text.projection import Attention, Projection, Shares
 from service.text.protection import Protected
 from service.text.rewriting import Edit, Rewriting
 
+MOST_TAGS = 200
+"""In one sentence. More than that is no text that a person wrote: they all go to its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class MarkedSentence:
@@ -97,6 +100,9 @@ def put_tags(
 ) -> Rewriting:
     """From the plain translation to markup. `links` are the parts that come from a place for
     certain; `attention` is between the plain sentence and the plain translation."""
+    if len(marked.tags) > MOST_TAGS:
+        edits = [Edit(len(translation), len(translation), tag.raw) for tag in marked.tags]
+        return Rewriting(translation, [*_written(marked, translation, links), *edits])
     kept = [link.target for link in links]
     units = _units(translation, kept)
     lengths = len(marked.rewriting.after), len(translation)

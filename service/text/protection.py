@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import count
 
 from service.text.alignment import Span
 from service.text.rewriting import Edit, Rewriting
@@ -27,14 +28,14 @@ _PLACEHOLDER = r"""
 _PATH = r"[!#-;=?-_a-z{|}~]* [A-Za-z0-9/_~=\#&+-]"  # marks at the end belong to the sentence
 _NAME = r"[A-Za-z0-9-]+ (?: \. [A-Za-z0-9-]+ )*"
 _ADDRESS = rf"""
-    (?<![A-Za-z]) (?: [A-Za-z][A-Za-z0-9+.-]* :// | www\. ) {_PATH}
-  | [A-Za-z0-9._+-]+ @ {_NAME} \. [A-Za-z]{{2,}}
+    (?<![A-Za-z]) (?: [A-Za-z][A-Za-z0-9+.-]{{0,15}} :// | www\. ) {_PATH}
+  | (?<![A-Za-z0-9._+-]) [A-Za-z0-9._+-]++ @ {_NAME} \. [A-Za-z]{{2,}}
   | (?<![\w.-]) (?: [A-Za-z0-9-]+\. )+ (?: com|org|net|io|dev|kr|edu|gov ) (?![A-Za-z0-9-])
     (?: / (?: {_PATH} )? )?
   | (?<![\w@]) @ [A-Za-z0-9_]+
 """
 _CODE = r"(?P<ticks>`+) [^`]+ (?P=ticks)"
-_TAG = r"< /? [A-Za-z] [^<>]* > | <!-- .*? -->"
+_TAG = r"< /? [A-Za-z] [^<>]* > | <!-- (?: [^<-] | -(?!->) | <(?!!--) )*+ -->"
 
 
 class Kind(Enum):
@@ -102,7 +103,10 @@ def mask(text: str, protected: Sequence[Protected]) -> str:
 
 def unmask(masked: str) -> str:
     """About what the model will read of a masked text."""
-    return _MASKED.sub(stand_in(1), masked) if OPAQUE in masked else masked
+    if OPAQUE not in masked:
+        return masked
+    numbers = count(1)
+    return _MASKED.sub(lambda _: stand_in(next(numbers)), masked)
 
 
 def stand_in(number: int) -> str:

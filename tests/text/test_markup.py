@@ -205,3 +205,36 @@ def test_a_line_break_among_tags_ends_no_sentence():
     cutting = Cutting(TextFormat.HTML, splitting=Splitting.SENTENCES)
     assert len(cut_text("<p>one\ntwo</p>", "en", lambda _: True, cutting)) == 1
     assert len(cut_text("one\ntwo", "en", lambda _: True, cutting)) == 2
+
+
+HOSTILE = [
+    "<!--",
+    "<?",
+    "<!a",
+    "<![CDATA[",
+    "<a '",
+    "<code>",
+    "<b>",
+    "</i>",
+    "a.",
+    "a+",
+    "`a",
+    "😀 a ",
+]
+HOSTILE += ["<b>x.</b> Yes it is. ", "word <i></i>", "<kbd>x</kbd> a@b.co ", "a://", "{{"]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+@pytest.mark.parametrize("form", ["text", "html", "xml"])
+def test_what_never_ends_takes_no_time_squared(part, form):
+    """With time squared these texts would take minutes."""
+    text = part * (60_000 // len(part))
+    result = translated(text, same, form=form)
+    assert Counter(TAG.findall(result)) == Counter(TAG.findall(text))
+
+
+def test_deeply_nested_tags_come_back():
+    """More than any stack is deep."""
+    text = "<b>" * 5000 + "a b" + "</b>" * 2000 + " c d" + "</b>" * 3000
+    result = translated(text, nasty(1))
+    assert Counter(TAG.findall(result)) == Counter(TAG.findall(text))
