@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
+from service.engine.vocabulary import Vocabulary
 from service.text.alignment import Span
-from service.text.cutting import Cutting, cut_text
-from service.text.glossary import TermUse, find_terms, terms_in
+from service.text.cutting import CutSentence, Cutting, cut_text
+from service.text.glossary import Glossary, TermUse, find_terms
 from service.text.markup_projection import MarkedSentence
 from service.text.protection import Shielded, unmask
 from service.text.segmentation import Segmentation
@@ -68,24 +69,32 @@ def prepare(
     cut = [cut_text(text, direction.source, fits, cutting) for text in texts]
     segmented = time.monotonic()
     prepared = [
-        PreparedText(
-            _segmentation(text, [piece.place for piece in pieces]),
-            tuple(
-                Sentence(
-                    piece.shielded,
-                    find_terms(piece.shielded.rewriting.before, terms),
-                    tuple(vocabulary.encode_source(piece.shielded.rewriting.after, target)),
-                    piece.marked,
-                )
-                for piece in pieces
-            ),
-        )
+        _prepared(vocabulary, target, text, pieces, cutting.glossary)
         for text, pieces in zip(texts, cut, strict=True)
-        for plain in ["\n".join(piece.shielded.rewriting.before for piece in pieces)]
-        for terms in [terms_in(plain, cutting.glossary) if cutting.glossary.terms else ()]
     ]
     tokenised = time.monotonic()
     return prepared, {"segment": segmented - started, "tokenise": tokenised - segmented}
+
+
+def _prepared(
+    vocabulary: Vocabulary,
+    target: str,
+    text: str,
+    pieces: Sequence[CutSentence],
+    glossary: Glossary,
+) -> PreparedText:
+    # Once for the text: a glossary may have more terms than the text has letters.
+    glossary = glossary.narrowed("\n".join(piece.shielded.rewriting.before for piece in pieces))
+    sentences = tuple(
+        Sentence(
+            piece.shielded,
+            find_terms(piece.shielded.rewriting.before, glossary),
+            tuple(vocabulary.encode_source(piece.shielded.rewriting.after, target)),
+            piece.marked,
+        )
+        for piece in pieces
+    )
+    return PreparedText(_segmentation(text, [piece.place for piece in pieces]), sentences)
 
 
 def _segmentation(text: str, places: Sequence[Span]) -> Segmentation:

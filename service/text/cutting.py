@@ -75,16 +75,17 @@ def _with_its_tags(run: Run, place: Span) -> Span:
     """Tags that touch a sentence belong to it if they open or close an element that has its other
     tag in the sentence."""
     start, end = place.start, place.end
-    for tag in run.tags[_from(run.tags, end) :]:
-        if tag.start != end or tag.kind is not TagKind.CLOSE:
-            break
-        if run.pairs.get(tag.start, -1) < start:
+    # Tags stand in order, so the first that does not belong to the sentence ends the search.
+    for at in range(_from(run.tags, end), len(run.tags)):
+        tag = run.tags[at]
+        closes = tag.kind is TagKind.CLOSE and run.pairs.get(tag.start, -1) >= start
+        if tag.start != end or not closes:
             break
         end += len(tag.raw)
-    for tag in reversed(run.tags[: _from(run.tags, start)]):
-        if tag.start + len(tag.raw) != start or tag.kind is not TagKind.OPEN:
-            break
-        if run.pairs.get(tag.start, end) >= end:
+    for at in range(_from(run.tags, start) - 1, -1, -1):
+        tag = run.tags[at]
+        opens = tag.kind is TagKind.OPEN and run.pairs.get(tag.start, end) < end
+        if tag.start + len(tag.raw) != start or not opens:
             break
         start = tag.start
     return Span(start, end)
@@ -104,22 +105,22 @@ def _marked(run: Run, span: Span, place: Span, protected: tuple[Protected, ...])
 
 
 def _from(marks: Sequence[Edit] | Sequence[Tag], start: int) -> int:
-    """The first of some marks that begins there or later."""
+    """The place of the first mark, of some in order, that begins at `start` or later."""
     return bisect_left(marks, start, key=lambda mark: mark.start)
 
 
 def _all_protected(text: str, given: Sequence[Protected]) -> tuple[Protected, ...]:
-    """What is found in a text, besides what is known already."""
+    """What is found in a text, besides what is known already; in order, as `given` is."""
     found = find_protected(text)
     if not given:
         return found
     ends = [each.span.end for each in given]
-    new = [
-        each
-        for each in found
-        for after in [bisect_right(ends, each.span.start)]
-        if after == len(given) or each.span.end <= given[after].span.start
-    ]
+
+    def is_new(span: Span) -> bool:
+        after = bisect_right(ends, span.start)
+        return after == len(given) or span.end <= given[after].span.start
+
+    new = [each for each in found if is_new(each.span)]
     return tuple(sorted([*new, *given], key=lambda each: each.span))
 
 

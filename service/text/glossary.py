@@ -26,6 +26,16 @@ class Glossary:
 
     terms: tuple[Term, ...] = ()
 
+    def narrowed(self, text: str) -> "Glossary":
+        """Without what cannot occur in a text, which is most of a large glossary; to know that is
+        fast."""
+        if not self.terms:
+            return self
+        folded = text.casefold()
+        return Glossary(
+            tuple(t for t in self.terms if t.source.strip() and _gist(t.source) in folded)
+        )
+
 
 NO_TERMS = Glossary()
 
@@ -38,21 +48,10 @@ class TermUse:
     term: Term
 
 
-def terms_in(text: str, glossary: Glossary) -> tuple[Term, ...]:
-    """Those that may occur in a text, the longest first; for most of a large glossary it is quick
-    to say that they do not."""
-    folded = text.casefold()
-    found = [t for t in glossary.terms if t.source.strip() and _gist(t.source) in folded]
-    return tuple(sorted(found, key=lambda term: -len(term.source)))
-
-
-def find_terms(text: str, terms: Sequence[Term]) -> tuple[TermUse, ...]:
-    """The terms of a text in its order; where they overlap, the first of `terms` is taken."""
+def find_terms(text: str, glossary: Glossary) -> tuple[TermUse, ...]:
+    """The terms of a text in order, the longest first where they overlap."""
     found: list[TermUse] = []
-    folded = text.casefold() if terms else ""
-    for term in terms:
-        if _gist(term.source) not in folded:
-            continue
+    for term in sorted(glossary.narrowed(text).terms, key=lambda term: -len(term.source)):
         for span in occurrences(term.source, text):
             if not any(span.start < o.span.end and o.span.start < span.end for o in found):
                 found.append(TermUse(span, term))

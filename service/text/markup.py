@@ -92,10 +92,9 @@ _XML_ENTITIES = frozenset(["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"])
 
 _TOKEN = re.compile(
     r"""
-    # None may reach over the start of another, or what never ends costs its length squared.
-    (?P<other> <!-- (?: [^<-] | -(?!->) | <(?!!--) )*+ -->
-      | <!\[CDATA\[ (?: [^<\]] | \](?!\]>) | <(?!!\[CDATA\[) )*+ \]\]>
-      | <\? [^<>]*+ > | <! [A-Za-z] [^<>]*+ > )
+    # What never ends takes the rest of the text with it, as in HTML; so it is looked for once only.
+    (?P<other> <!-- (?: -?> | .*? (?: --> | \Z ) ) | <!\[CDATA\[ .*? (?: \]\]> | \Z )
+      | <\? [^>]*+ >? | <![A-Za-z] [^>]*+ >? )
   | (?P<tag> <(?P<close>/)? (?P<name>[A-Za-z][^\s<>/]*)
       (?: [^<>"']++ | "[^"]{0,5000}" | '[^']{0,5000}' | ["'] )*+ > )
   | (?P<entity> & (?: \#[0-9]{1,7} | \#[xX][0-9a-fA-F]{1,6} | [A-Za-z][A-Za-z0-9]{1,31} ) ; )

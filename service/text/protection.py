@@ -28,14 +28,14 @@ _PLACEHOLDER = r"""
 _PATH = r"[!#-;=?-_a-z{|}~]* [A-Za-z0-9/_~=\#&+-]"  # marks at the end belong to the sentence
 _NAME = r"[A-Za-z0-9-]+ (?: \. [A-Za-z0-9-]+ )*"
 _ADDRESS = rf"""
-    (?<![A-Za-z]) (?: [A-Za-z][A-Za-z0-9+.-]{{0,15}} :// | www\. ) {_PATH}
+    (?<![A-Za-z]) (?: [A-Za-z][A-Za-z0-9+.-]{{0,63}} :// | www\. ) {_PATH}
   | (?<![A-Za-z0-9._+-]) [A-Za-z0-9._+-]++ @ {_NAME} \. [A-Za-z]{{2,}}
   | (?<![\w.-]) (?: [A-Za-z0-9-]+\. )+ (?: com|org|net|io|dev|kr|edu|gov ) (?![A-Za-z0-9-])
     (?: / (?: {_PATH} )? )?
   | (?<![\w@]) @ [A-Za-z0-9_]+
 """
-_CODE = r"(?P<ticks>`+) [^`]+ (?P=ticks)"
-_TAG = r"< /? [A-Za-z] [^<>]* > | <!-- (?: [^<-] | -(?!->) | <(?!!--) )*+ -->"
+_CODE = r"(?P<ticks>`{1,9}) [^`]+ (?P=ticks)"
+_TAG = r"< /? [A-Za-z] [^<>]* > | <!-- .{0,500}? -->"
 
 
 class Kind(Enum):

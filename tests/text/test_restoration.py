@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.text.glossary import Glossary, Term, find_terms, terms_in
+from service.text.glossary import Glossary, Term, find_terms
 from service.text.protection import find_protected, shield
 from service.text.restoration import restore
 
@@ -21,9 +21,7 @@ def translated(sentence, model, terms=()):
     glossary = Glossary(tuple(Term(*term) for term in terms))
     shielded = shield(sentence, find_protected(sentence))
     said = model(shielded.rewriting.after)
-    return restore(
-        shielded, find_terms(sentence, terms_in(sentence, glossary)), said, None
-    ).rewriting.after
+    return restore(shielded, find_terms(sentence, glossary), said, None).rewriting.after
 
 
 def test_a_faithful_model_changes_nothing():
