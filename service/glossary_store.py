@@ -264,7 +264,7 @@ def _read(connection: sqlite3.Connection, owner: str, glossary: str) -> StoredGl
 def _entries(
     connection: sqlite3.Connection, glossary: str, source: str, target: str
 ) -> dict[str, str]:
-    query = f"SELECT source, target FROM entry WHERE {_IS_PAIR} ORDER BY source"
+    query = f"SELECT source, target FROM entry WHERE {_IS_PAIR} ORDER BY source"  # nosec B608
     return dict(connection.execute(query, (glossary, source, target)).fetchall())
 
 
