@@ -183,8 +183,7 @@ class Translator:
 
     def detections(self, text: str) -> list[Detection]:
         """All source languages, the one that the text is likeliest in first."""
-        served = {d for m in self.served.defaults for d in m.manifest.directions}
-        languages = sorted({direction.source for direction in served | self.directions().keys()})
+        languages = sorted({direction.source for direction in self.directions()})
         if self._identifier is None:
             return [Detection(language, 0.0) for language in languages]
         return self._identifier.identify(text, languages)

@@ -29,6 +29,8 @@ FORBIDDEN = [
     ("service/review.py", ["service.pipeline", "service.assembly", "service.settings"]),
     ("service/decoding.py", ["fastapi", "starlette", "service.api", "service.pipeline"]),
     ("service/decoding.py", ["service.engine.engine", "service.review", "service.settings"]),
+    ("service/scoring.py", ["fastapi", "starlette", "service.api", "service.app"]),
+    ("service/scoring.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
     ("service/assembly.py", ["fastapi", "starlette", "service.api", "service.app"]),
     ("service/assembly.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
     ("service/lifecycle/*", ["fastapi", "starlette", "service.api", "service.app"]),

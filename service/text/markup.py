@@ -269,7 +269,7 @@ def _outline(tokens: Sequence[re.Match[str]], dialect: _Dialect, raw: str) -> fr
     stack: list[tuple[int, str, list[int], list[bool]]] = [(-1, "", [], [])]
     done = 0
     for token in tokens:
-        if not token["tag"] or token["entity"]:
+        if not token["tag"]:
             continue
         if raw[done : token.start()].strip():
             stack[-1][3].append(True)

@@ -40,7 +40,7 @@ _MESSAGES = {
     Fault.COPIED_SOURCE: "the sentence came back untranslated",
     Fault.TOO_SHORT: "the translation is far shorter than the sentence",
     Fault.TOO_LONG: "the translation is far longer than the sentence",
-    Fault.LOST_PLACEHOLDER: "a placeholder, URL or e-mail address is lost",
+    Fault.LOST_PLACEHOLDER: "a placeholder, URL or e-mail address may be in the wrong place",
     Fault.LOST_NUMBER: "a number is lost or changed",
 }
 _WEIGHTS = {Fault.LOST_NUMBER: 2, Fault.TOO_SHORT: 2, Fault.TOO_LONG: 2, Fault.LENGTH_LIMIT: 2}

@@ -101,7 +101,8 @@ def segment(
     max_characters: int = 600,
     splitting: Splitting = Splitting.SENTENCES,
 ) -> Segmentation:
-    """Cut a text in the language "en" or "ko" into sentences of at most max_characters.
+    """Cut a text into sentences of at most max_characters (code points). `language` is a
+    code as in "en"; sentencex knows many, what it is corrected by here is for English and Korean.
 
     Whatever has no letter in it goes into the gaps.
     Raises ValueError if max_characters is below 1.
