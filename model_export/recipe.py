@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from model_export.errors import ModelExportError
 from service.engine.bundle import DecodingDefaults
 
 _STRICT = ConfigDict(extra="forbid")
@@ -17,7 +18,7 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class RecipeError(ValueError):
+class RecipeError(ModelExportError):
     """The recipe cannot be read; the message lists every fault with its key."""
 
 

@@ -86,10 +86,6 @@ class SpecReader:
         found = self.variables.get(name)
         return float(found.reshape(-1)[0]) if found is not None and found.size else default
 
-    def flag(self, name: str) -> bool:
-        """A number that means yes or no."""
-        return bool(self.scalar(name, 0))
-
     def count(self, side: str) -> int:
         """Layers of a side."""
         prefix = f"{side}/layer_"

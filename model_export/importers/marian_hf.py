@@ -23,6 +23,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "silu": "swish",
 }
 MOST_BEAMS = 8
+"""A default above it is not taken over."""
 SIZES = {
     "d_model": 16384,
     "vocab_size": 2_000_000,
@@ -149,7 +150,7 @@ def _decoding(options: Mapping[str, Any]) -> DecodingDefaults:
     beams = options.get("num_beams")
     return (
         DecodingDefaults(beam_size=beams)
-        if isinstance(beams, int) and 0 < beams <= 8
+        if isinstance(beams, int) and 0 < beams <= MOST_BEAMS
         else DecodingDefaults()
     )
 
