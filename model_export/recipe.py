@@ -4,7 +4,7 @@ Unknown keys, wrong types and impossible values are refused with the path of the
 """
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -126,6 +126,11 @@ class AugmentationRecipe:
     """Sources lose their capitals, their last mark, or half of their Korean spaces."""
     concatenate: Fraction = 0.0
     """Examples are joined with another of the same file and direction."""
+
+    def __post_init__(self) -> None:
+        total = sum(astuple(self))
+        if total > 1:
+            raise ValueError(f"the shares of changed examples add up to {total:g}, more than 1")
 
 
 @dataclass(frozen=True, slots=True)
