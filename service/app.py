@@ -25,8 +25,8 @@ from service.api.deepl import errors as deepl_errors
 from service.api.deepl import glossaries as deepl_glossaries
 from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
-from service.api.exchange import SERVER_TIMING
-from service.api.instrumentation import REQUEST_ID, Instrumentation
+from service.api.exchange import REQUEST_ID, SERVER_TIMING
+from service.api.instrumentation import Instrumentation
 from service.api.libretranslate import errors as libretranslate_errors
 from service.api.libretranslate import files as libretranslate_files
 from service.api.libretranslate import text as libretranslate

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from service.errors import Overloaded
@@ -64,9 +65,9 @@ class Flights:
     def __init__(
         self, translator: Translator, requests: Iterable[TranslationRequest], sleep: Sleep
     ) -> None:
-        self._translator = translator
+        self._at_once = translator.translate
+        self._patiently = partial(patiently, translator, sleep=sleep)
         self._requests = iter(requests)
-        self._sleep = sleep
         self._under_way: deque[Flight] = deque()
         self._begun = False
 
@@ -77,7 +78,7 @@ class Flights:
             if request is None:
                 break
             # The first is turned away like every other; once something was told, it must go on.
-            translate = self._patiently if self._begun else self._translator.translate
+            translate = self._patiently if self._begun else self._at_once
             self._under_way.append(Flight(translate, request))
             self._begun = True
         return self._under_way.popleft()
@@ -87,9 +88,13 @@ class Flights:
         tasks = [flight.cancel() for flight in self._under_way]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _patiently(self, request: TranslationRequest) -> TranslationResult:
-        while True:
-            try:
-                return await self._translator.translate(request)
-            except Overloaded as busy:
-                await self._sleep(busy.retry_after)
+
+async def patiently(
+    translator: Translator, request: TranslationRequest, sleep: Sleep
+) -> TranslationResult:
+    """As Translator.translate, but a full queue is waited for."""
+    while True:
+        try:
+            return await translator.translate(request)
+        except Overloaded as busy:
+            await sleep(busy.retry_after)

@@ -130,21 +130,29 @@ class GlossaryStore:
         """The terms of one direction, sorted; none if the glossary has none for it."""
         with self._transaction() as connection:
             _read(connection, owner, glossary)
-            query = f"SELECT source, target FROM entry WHERE {_IS_PAIR} ORDER BY source"  # nosec B608
-            return dict(connection.execute(query, (glossary, source, target)).fetchall())
+            return _entries(connection, glossary, source, target)
 
-    def rename(self, owner: str, glossary: str, name: str) -> StoredGlossary:
-        """Gives a glossary another name."""
+    def dictionaries(self, owner: str, glossary: str) -> tuple[Dictionary, ...]:
+        """The terms of all directions, sorted."""
+        with self._transaction() as connection:
+            pairs = [(d.source, d.target) for d in _read(connection, owner, glossary).dictionaries]
+            return tuple(Dictionary(*p, _entries(connection, glossary, *p)) for p in pairs)
+
+    def change(
+        self,
+        owner: str,
+        glossary: str,
+        name: str | None = None,
+        dictionaries: Sequence[Dictionary] = (),
+    ) -> StoredGlossary:
+        """Gives a glossary another name, if there is one, and adds terms to directions, which may
+        be new ones; terms that they have are replaced."""
         with self._transaction() as connection:
             _read(connection, owner, glossary)
-            connection.execute("UPDATE glossary SET name = ? WHERE id = ?", (name, glossary))
-            return self._checked(connection, owner, glossary)
-
-    def merge(self, owner: str, glossary: str, dictionary: Dictionary) -> StoredGlossary:
-        """Adds terms to a direction, which may be a new one; terms that it has are replaced."""
-        with self._transaction() as connection:
-            _read(connection, owner, glossary)
-            _write(connection, glossary, dictionary)
+            if name is not None:
+                _rename(connection, glossary, name)
+            for dictionary in dictionaries:
+                _write(connection, glossary, dictionary)
             return self._checked(connection, owner, glossary)
 
     def replace(self, owner: str, glossary: str, dictionary: Dictionary) -> StoredGlossary:
@@ -162,7 +170,7 @@ class GlossaryStore:
         with self._transaction() as connection:
             _read(connection, owner, glossary)
             connection.execute("DELETE FROM entry WHERE glossary = ?", (glossary,))
-            connection.execute("UPDATE glossary SET name = ? WHERE id = ?", (name, glossary))
+            _rename(connection, glossary, name)
             for dictionary in dictionaries:
                 _write(connection, glossary, dictionary)
             return self._checked(connection, owner, glossary)
@@ -251,6 +259,17 @@ def _read(connection: sqlite3.Connection, owner: str, glossary: str) -> StoredGl
     )
     dictionaries = tuple(DictionaryInfo(*pair) for pair in pairs)
     return StoredGlossary(glossary, row[0], datetime.fromisoformat(row[1]), dictionaries)
+
+
+def _entries(
+    connection: sqlite3.Connection, glossary: str, source: str, target: str
+) -> dict[str, str]:
+    query = f"SELECT source, target FROM entry WHERE {_IS_PAIR} ORDER BY source"  # nosec B608
+    return dict(connection.execute(query, (glossary, source, target)).fetchall())
+
+
+def _rename(connection: sqlite3.Connection, glossary: str, name: str) -> None:
+    connection.execute("UPDATE glossary SET name = ? WHERE id = ?", (name, glossary))
 
 
 def _write(connection: sqlite3.Connection, glossary: str, dictionary: Dictionary) -> None:

@@ -6,7 +6,7 @@ of how one is translated, and a long text takes no more room in the queue than a
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from service.assembly import SentenceAlignment, SentenceScores, Translation, shift_pieces
 from service.engine.bundle import Direction
@@ -84,13 +84,12 @@ class _Sums:
     characters: int
     source_tokens: int = 0
     target_tokens: int = 0
-    models: list[str] = field(default_factory=list)
+    model: str | None = None
 
     def add(self, result: TranslationResult) -> None:
         self.source_tokens += result.source_tokens
         self.target_tokens += result.target_tokens
-        if result.model is not None and not self.models:
-            self.models.append(result.model)
+        self.model = self.model or result.model
 
 
 async def stream(
@@ -120,8 +119,7 @@ async def stream(
                 yield StreamedSentence(text, sentence, before, span, place, translation)
             after = plan.segmentation.gaps[-1]
             yield StreamedText(text, after, plan.source, model, plan.detected)
-        model = sums.models[0] if sums.models else None
-        yield StreamEnd(model, sums.characters, sums.source_tokens, sums.target_tokens)
+        yield StreamEnd(sums.model, sums.characters, sums.source_tokens, sums.target_tokens)
     finally:
         await flights.close()
 

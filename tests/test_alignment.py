@@ -1,5 +1,6 @@
 """Alignment of the shipped models, from the tokenizer to the API."""
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -86,3 +87,41 @@ def test_attention_rows_sum_to_one_and_spans_cut_the_text(url, text, decoding):
     plain = httpx.post(f"{url}/v1/translate", json=body, timeout=60).json()["translations"][0]
     assert "alignment" not in plain
     assert plain["text"] == translation["text"]
+
+
+def test_a_stream_tells_what_the_plain_answer_tells(url):
+    """Alignment, scores of pieces and languages that were found out; spans count in the whole
+    text and translation in both."""
+    texts = ["Good morning.\n\nTom has 12 cats! I like coffee.", "안녕하세요.", "Thank you."]
+    body = {"text": texts, "source": "auto", "target": "ko", "alignment": True}
+    body |= {"token_scores": True, "decoding": {"strategy": "greedy"}}
+    plain = httpx.post(f"{url}/v1/translate", json=body, timeout=60).json()
+    answer = httpx.post(f"{url}/v1/translate", json=body | {"stream": True}, timeout=60)
+    told = [block.split("\ndata: ") for block in answer.text.strip().split("\n\n")]
+    events = [(name.removeprefix("event: "), json.loads(data)) for name, data in told]
+    for number, whole in enumerate(plain["translations"]):
+        own = [(name, data) for name, data in events if data.get("text") == number]
+        (end,) = [data for name, data in own if name == "text"]
+        assert (end["source"], end["detected"]) == (whole["source"], whole["detected"])
+        sentences = [data["translation"] for name, data in own if name == "sentence"]
+        if whole["source"] == "ko":
+            assert sentences == []
+            continue
+        assert len(sentences) == len(whole["sentences"]) > 0
+        scores = [each for sentence in sentences for each in sentence["sentences"]]
+        aligned = [each for sentence in sentences for each in sentence["alignment"]["sentences"]]
+        near(scores, whole["sentences"])
+        near(aligned, whole["alignment"]["sentences"])
+
+
+def near(found, wanted):
+    """Equal but for the last decimals, which neighbours in a batch may change."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        near([*map(found.get, wanted)], [*wanted.values()])
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for pair in zip(found, wanted, strict=True):
+            near(*pair)
+    else:
+        assert found == (pytest.approx(wanted, abs=1e-4) if isinstance(wanted, float) else wanted)

@@ -37,6 +37,7 @@ def test_what_was_stored_comes_back(store):
     assert store.get("", made.id) == made
     assert store.entries("", made.id, "en", "ko") == TERMS.entries
     assert store.entries("", made.id, "ko", "en") == {}
+    assert store.dictionaries("", made.id) == (TERMS,)
 
 
 def test_it_survives_a_restart(store, path):
@@ -67,7 +68,9 @@ def test_the_oldest_comes_first(store):
 def test_terms_are_merged_and_replaced(store):
     """Merging keeps the rest, replacing does not; other directions stay as they are."""
     made = store.create("", "Places", [TERMS, Dictionary("ko", "en", {"산": "mountain"})])
-    merged = store.merge("", made.id, Dictionary("en", "ko", {"river": "하천", "sea": "바다"}))
+    merged = store.change(
+        "", made.id, dictionaries=[Dictionary("en", "ko", {"river": "하천", "sea": "바다"})]
+    )
     assert [d.entry_count for d in merged.dictionaries] == [3, 1]
     assert store.entries("", made.id, "en", "ko")["river"] == "하천"
     store.replace("", made.id, Dictionary("en", "ko", {"sea": "바다"}))
@@ -76,7 +79,7 @@ def test_terms_are_merged_and_replaced(store):
     assert [d.source for d in store.get("", made.id).dictionaries] == ["ko"]
     with pytest.raises(UnknownGlossary):
         store.delete_dictionary("", made.id, "en", "ko")
-    assert store.rename("", made.id, "Other").name == "Other"
+    assert store.change("", made.id, "Other").name == "Other"
 
 
 def test_deleting_leaves_no_terms_behind(store, path):
@@ -114,8 +117,9 @@ def test_what_is_too_much_changes_nothing(store):
     five = {str(n): str(n) for n in range(5)}
     for change in (
         lambda: store.create("", "many", [Dictionary("en", "ko", five)]),
-        lambda: store.merge("", made.id, Dictionary("en", "ko", {"a": "b" * 100})),
-        lambda: store.rename("", made.id, "n" * 101),
+        lambda: store.change("", made.id, None, [Dictionary("en", "ko", {"a": "b" * 100})]),
+        lambda: store.change("", made.id, "n" * 101),
+        lambda: store.change("", made.id, "half", [TERMS, Dictionary("ko", "en", five)]),
     ):
         with pytest.raises(LimitExceeded):
             change()
@@ -160,7 +164,7 @@ def test_threads_share_a_store(path):
 
     def add(number: int) -> None:
         for n in range(20):
-            store.merge("", made.id, Dictionary("en", "ko", {f"{number}-{n}": "x"}))
+            store.change("", made.id, None, [Dictionary("en", "ko", {f"{number}-{n}": "x"})])
 
     threads = [threading.Thread(target=add, args=(n,)) for n in range(4)]
     for thread in threads:

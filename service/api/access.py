@@ -6,6 +6,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.access.keys import Caller, Scope
+from service.api.bodies import read_fields
+from service.api.exchange import exchange_of
 from service.api.state import Service
 
 KeyReader = Callable[[Request], Awaitable[str | None]]
@@ -22,6 +24,19 @@ async def header_key(request: Request) -> str | None:
     return request.headers.get("x-api-key")
 
 
+def header_or_field(*names: str) -> KeyReader:
+    """Reads a key from a header, or from a field of the body or the query with one of the names."""
+
+    async def read(request: Request) -> str | None:
+        if key := await header_key(request):
+            return key
+        fields = await read_fields(request)
+        key = next((fields[name] for name in names if fields.get(name)), None)
+        return key if isinstance(key, str) else None
+
+    return read
+
+
 def admitted(
     read: KeyReader = header_key, scope: Scope | None = Scope.TRANSLATE
 ) -> Callable[[Request], Awaitable[Caller]]:
@@ -30,7 +45,11 @@ def admitted(
 
     async def admit(request: Request) -> Caller:
         access = cast(Service, request.app.state.service).access
-        return access.admit(await read(request) if access.needs_key else None, scope)
+        caller = access.admit(await read(request) if access.needs_key else None, scope)
+        exchange = exchange_of(request.scope)
+        if exchange is not None:
+            exchange.caller = caller.name
+        return caller
 
     return admit
 

@@ -1,22 +1,11 @@
 """How a request says how to decode. Types and ranges; what must agree is checked elsewhere."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.api.texts import fault_in
+from service.api.texts import sound_text
 from service.decoding import DecodingChoice
-
-
-def sound_text(text: Any, place: str = "the text") -> str:
-    """The text, if it is one. Raises ValueError that says what is wrong with it."""
-    if not isinstance(text, str):
-        raise ValueError(f"{place} is not a string")
-    if not text:
-        raise ValueError(f"{place} is empty")
-    if fault := fault_in(text):
-        raise ValueError(f"{place} {fault}")
-    return text
 
 
 class Decoding(BaseModel):

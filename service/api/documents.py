@@ -2,7 +2,6 @@
 
 import json
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -18,16 +17,13 @@ from service.api.faults import Fault, fault_of
 from service.api.glossary_terms import with_terms
 from service.api.schemas import AUTO, TranslateRequest
 from service.api.state import Service, ServiceOf
-from service.api.uploading import start_document, uploaded
+from service.api.uploading import FILE_CONTENT, attachment, start_document, uploaded
 from service.documents.jobs import JobState, JobStatus
 from service.documents.reading import SUFFIXES
 
 LONGEST_WAIT = 60.0
 PATH = "/v1/translate/file"
 _NOT_OPTIONS = ("text", "source", "target", "model", "format", "alignment", "stream")
-_FILE: dict[str, Any] = {
-    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-}
 
 router = APIRouter(prefix=PATH, tags=["documents"], dependencies=[Depends(may_translate)])
 
@@ -79,7 +75,10 @@ def _error(fault: Fault) -> ErrorBody:
     response_model=DocumentAnswer,
     response_model_exclude_none=True,
     responses={
-        200: {"description": "The translated file, if it was ready in time.", "content": _FILE},
+        200: {
+            "description": "The translated file, if it was ready in time.",
+            "content": FILE_CONTENT,
+        },
         **error_responses(400, 401, 403, 404, 413, 422, 429, 503),
     },
 )
@@ -142,7 +141,7 @@ async def status(id: str, service: ServiceOf, caller: CallerOf) -> DocumentAnswe
     summary="The translated file",
     response_class=Response,
     responses={
-        200: {"description": "The file.", "content": _FILE},
+        200: {"description": "The file.", "content": FILE_CONTENT},
         **error_responses(401, 403, 404, 409, 503),
     },
 )
@@ -194,6 +193,4 @@ async def _waited(
 
 async def _file(service: Service, caller: Caller, job: JobStatus) -> Response:
     data = await service.documents.result(caller.name, job.id)
-    disposition = f"attachment; filename*=utf-8''{quote(job.order.name)}"
-    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type=job.order.media_type, headers=headers)
+    return attachment(data, job.order.name, job.order.media_type)

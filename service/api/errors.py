@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.checks import InvalidRequest
 from service.api.disconnect import ClientGone
+from service.api.exchange import REQUEST_ID
 from service.api.faults import CODES, FAULT, Fault, Refusal, fault_of
 from service.api.state import NotReady
 from service.errors import Seq2ServeError
@@ -75,10 +76,15 @@ class ErrorShape:
 
     paths: tuple[str, ...]
     answer: Callable[[Fault], Response]
+    id_headers: tuple[str, ...] = (REQUEST_ID,)
+    """Where its clients look for the id of a request, in every answer."""
 
     def covers(self, path: str) -> bool:
         """Whether errors of this path have this shape."""
         return any(path.startswith(p) if p.endswith("/") else path == p for p in self.paths)
+
+
+NATIVE = ErrorShape(("/",), native_answer)
 
 
 class ErrorShapes:
@@ -88,12 +94,9 @@ class ErrorShapes:
         """The first shape that covers a path wins; the native one covers the rest."""
         self._shapes = tuple(shapes)
 
-    def answer(self, path: str, fault: Fault) -> Response:
-        """The fault in the shape of the path's protocol."""
-        for shape in self._shapes:
-            if shape.covers(path):
-                return shape.answer(fault)
-        return native_answer(fault)
+    def at(self, path: str) -> ErrorShape:
+        """The shape of the path's protocol."""
+        return next((shape for shape in self._shapes if shape.covers(path)), NATIVE)
 
 
 def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
@@ -102,7 +105,7 @@ def install_error_handlers(app: FastAPI, shapes: ErrorShapes) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         fault = fault_of(error)
         request.scope[FAULT] = fault.code
-        return shapes.answer(request.url.path, fault)
+        return shapes.at(request.url.path).answer(fault)
 
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)

@@ -11,6 +11,7 @@ from service.pipeline import TranslationRequest, TranslationResult
 
 EXCHANGE = "seq2serve.exchange"
 """Where it is in the scope of a request."""
+REQUEST_ID = "X-Request-Id"
 SERVER_TIMING = "Server-Timing"
 
 

@@ -142,19 +142,14 @@ async def get(glossary: str, service: ServiceOf, caller: CallerOf) -> WholeGloss
     """All directions."""
     store = service.glossaries
     stored = await asyncio.to_thread(store.get, caller.name, glossary)
+    dictionaries = await asyncio.to_thread(store.dictionaries, caller.name, glossary)
     return WholeGlossaryAnswer(
         id=stored.id,
         name=stored.name,
         created=stored.created,
         dictionaries=[
-            DictionaryBody(
-                source=d.source,
-                target=d.target,
-                entries=await asyncio.to_thread(
-                    store.entries, caller.name, glossary, d.source, d.target
-                ),
-            )
-            for d in stored.dictionaries
+            DictionaryBody(source=d.source, target=d.target, entries=dict(d.entries))
+            for d in dictionaries
         ],
     )
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access_log import AccessLog
 from service.api.errors import ErrorShapes
-from service.api.exchange import EXCHANGE, SERVER_TIMING, Exchange, server_timing
+from service.api.exchange import EXCHANGE, REQUEST_ID, SERVER_TIMING, Exchange, server_timing
 from service.api.faults import FAULT, INTERNAL, Fault
 from service.api.patience import (
     HttpLimits,
@@ -30,7 +30,6 @@ from service.tracing import Ended, Tracing
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID = "X-Request-Id"
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 REASONS = frozenset(
@@ -81,7 +80,8 @@ class Instrumentation:
         scope[EXCHANGE] = exchange
         known = request_id.set(exchange.request_id)
         limits = self._limits.at(scope["path"])
-        send = _noting(patient_send(send, limits), exchange)
+        shape = self._shapes.at(scope["path"])
+        send = _noting(patient_send(send, limits), exchange, shape.id_headers)
         self._metrics.http_in_flight.inc()
         try:
             if _declared_length(headers) > limits.max_body_bytes:
@@ -89,7 +89,7 @@ class Instrumentation:
                 close = (("Connection", "close"),)
                 fault = Fault.of_status(413, too_large(limits), close)
                 scope[FAULT] = fault.code
-                await self._shapes.answer(scope["path"], fault)(scope, receive, send)
+                await shape.answer(fault)(scope, receive, send)
             else:
                 await self._app(scope, patient_receive(receive, limits), send)
         except SlowReader:
@@ -97,8 +97,7 @@ class Instrumentation:
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             if exchange.status is None:
-                response = self._shapes.answer(scope["path"], INTERNAL)
-                await response(scope, receive, send)
+                await shape.answer(INTERNAL)(scope, receive, send)
         finally:
             self._metrics.http_in_flight.dec()
             self._observe(scope, exchange)
@@ -154,12 +153,13 @@ def _ended(exchange: Exchange) -> Ended:
     )
 
 
-def _noting(send: Send, exchange: Exchange) -> Send:
+def _noting(send: Send, exchange: Exchange, id_headers: tuple[str, ...]) -> Send:
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = exchange.request_id
+            for name in id_headers:
+                headers[name] = exchange.request_id
             headers.setdefault(*NO_SNIFFING)
             if exchange.result is not None:
                 headers[SERVER_TIMING] = server_timing(exchange.result.timings)

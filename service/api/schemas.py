@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.decoding import Decoding, sound_text
+from service.api.decoding import Decoding
 from service.api.text_fields import (
     FormatField,
     Kept,
@@ -13,6 +13,7 @@ from service.api.text_fields import (
     Terms,
     glossary_of,
 )
+from service.api.texts import sound_text
 from service.assembly import SentenceAlignment, SentenceScores, Translation
 from service.engine.vocabulary import Piece
 from service.pipeline import TranslationRequest, TranslationResult

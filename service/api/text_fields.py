@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.api.decoding import sound_text
 from service.api.glossary_terms import LONGEST_TERM, sound_terms
+from service.api.texts import sound_text
 from service.text.glossary import Glossary, Term
 from service.text.markup import MarkupOptions, TextFormat
 from service.text.segmentation import Splitting

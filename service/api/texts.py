@@ -1,6 +1,7 @@
 """What no text of a request may contain, whatever the protocol."""
 
 import re
+from typing import Any
 
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
 
@@ -12,3 +13,14 @@ def fault_in(text: str) -> str | None:
     if _SURROGATE.search(text):
         return "contains half of a surrogate pair, which is no character"
     return None
+
+
+def sound_text(text: Any, place: str = "the text") -> str:
+    """The text, if it is one. Raises ValueError that says what is wrong with it."""
+    if not isinstance(text, str):
+        raise ValueError(f"{place} is not a string")
+    if not text:
+        raise ValueError(f"{place} is empty")
+    if fault := fault_in(text):
+        raise ValueError(f"{place} {fault}")
+    return text

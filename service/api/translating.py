@@ -26,18 +26,13 @@ async def translated(
     """Checks, charges and translates. Raises InvalidRequest, RequestError, RateLimited,
     QuotaExceeded, Overloaded, EngineFailed, DeadlineExceeded or ClientGone; only an answer costs
     characters."""
-    translator = service.translator
-    urgency = urgency_of(request.headers, service.limits.max_seconds)
-    wanted = replace(wanted, bulk=urgency.bulk)
-    check(wanted, translator, service.limits)
-    exchange = exchange_of(request.scope)
-    if exchange is not None:
-        exchange.caller, exchange.wanted = caller.name, wanted
+    wanted, seconds = _checked(request, service, wanted)
     async with (
-        within(urgency.seconds),
+        within(seconds),
         service.access.charged(caller, sum(map(len, wanted.texts))),
     ):
-        result = await while_connected(request, translator.translate(wanted))
+        result = await while_connected(request, service.translator.translate(wanted))
+    exchange = exchange_of(request.scope)
     if exchange is not None:
         exchange.result = result
     return result
@@ -47,16 +42,13 @@ async def streamed(
     request: Request, service: Service, caller: Caller, wanted: TranslationRequest
 ) -> Telling:
     """As `translated`, once there is a first event; what goes wrong later is told at its time."""
-    translator = service.translator
-    urgency = urgency_of(request.headers, service.limits.max_seconds)
-    wanted = replace(wanted, bulk=urgency.bulk)
-    check(wanted, translator, service.limits)
+    wanted, seconds = _checked(request, service, wanted)
 
     async def events() -> AsyncIterator[StreamEvent]:
         async with (
-            within(urgency.seconds),
+            within(seconds),
             service.access.charged(caller, sum(map(len, wanted.texts))),
-            aclosing(stream(translator, wanted)) as told,
+            aclosing(stream(service.translator, wanted)) as told,
         ):
             async for event in told:
                 yield event
@@ -80,3 +72,17 @@ async def translated_or_same(
     said = Detection(wanted.target, 1.0)
     same = tuple(replace(untranslated(text, said), detected=None) for text in wanted.texts)
     return TranslationResult(same, sum(map(len, wanted.texts)), 0, 0, {})
+
+
+def _checked(
+    request: Request, service: Service, wanted: TranslationRequest
+) -> tuple[TranslationRequest, float]:
+    """The request with its urgency, and the seconds that it has. Raises InvalidRequest or
+    UnknownModel."""
+    urgency = urgency_of(request.headers, service.limits.max_seconds)
+    wanted = replace(wanted, bulk=urgency.bulk)
+    check(wanted, service.translator, service.limits)
+    exchange = exchange_of(request.scope)
+    if exchange is not None:
+        exchange.wanted = wanted
+    return wanted, urgency.seconds

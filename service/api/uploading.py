@@ -1,11 +1,14 @@
-"""A file that somebody wants translated becomes a job, whatever the protocol."""
+"""A file that somebody wants translated becomes a job and then an answer, whatever the protocol."""
 
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
+from starlette.responses import Response
 
 from service.access.keys import Caller
 from service.api.checks import check
@@ -17,6 +20,9 @@ from service.errors import LimitExceeded
 from service.pipeline import TranslationRequest
 
 LONGEST_NAME = 200
+ANY_FILE = "application/octet-stream"
+FILE_CONTENT: dict[str, Any] = {ANY_FILE: {"schema": {"type": "string", "format": "binary"}}}
+"""The OpenAPI entry of an answer that is a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,12 @@ class Upload:
 async def uploaded(file: UploadFile) -> Upload:
     """The file of a form."""
     return Upload(file.filename or "", await file.read())
+
+
+def attachment(data: bytes, name: str, media_type: str = ANY_FILE) -> Response:
+    """The answer that is a file, which browsers save under its name."""
+    disposition = f"attachment; filename*=utf-8''{quote(name)}"
+    return Response(data, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
 async def start_document(

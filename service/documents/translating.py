@@ -4,12 +4,12 @@ Knows no format and no job.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from service.documents.document import Document
-from service.errors import Overloaded
-from service.pipeline import TranslationRequest, TranslationResult, Translator
+from service.flights import Sleep, patiently
+from service.pipeline import TranslationRequest, Translator
 
 AT_ONCE = 8000
 """Characters that are in the queue at a time: enough to keep the workers busy, and few beside what
@@ -23,7 +23,7 @@ async def translate_document(
     document: Document,
     wanted: TranslationRequest,
     report: Callable[[int], None],
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> bytes:
     """The translated file; `wanted` says how, its texts do not matter. A full queue is waited for.
 
@@ -39,7 +39,7 @@ async def translate_document(
     done: list[str] = []
     characters = 0
     for texts in portions(document.texts):
-        result = await _patiently(translator, replace(wanted, texts=texts), sleep)
+        result = await patiently(translator, replace(wanted, texts=texts), sleep)
         said = [translation.hypotheses[0].text for translation in result.translations]
         # Where a model has nothing to say, the reader is better off with the text itself.
         done += [new if new.strip() else old for new, old in zip(said, texts, strict=True)]
@@ -69,15 +69,3 @@ def _beginning(texts: Sequence[str]) -> str:
             break
         taken.append(text)
     return " ".join(taken)
-
-
-async def _patiently(
-    translator: Translator,
-    wanted: TranslationRequest,
-    sleep: Callable[[float], Awaitable[object]],
-) -> TranslationResult:
-    while True:
-        try:
-            return await translator.translate(wanted)
-        except Overloaded as busy:
-            await sleep(busy.retry_after)

@@ -5,6 +5,7 @@ import logging
 import httpx
 import pytest
 
+from service.access.keys import new_key
 from service.api.access_log import AccessLog
 from service.api.exchange import Exchange
 from service.app import Loaded, create_app
@@ -70,6 +71,29 @@ async def test_the_log_says_why_a_request_was_refused(client, caplog):
     await client.get("/secret")
     assert fields(caplog)["route"] == "unmatched"
     assert "secret" not in lines(caplog)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/translate", BODY),
+        ("/v1/translate", BODY | {"stream": True}),
+        ("/v2/translate", {"text": "x", "target_lang": "KO"}),
+        ("/v1/glossaries", {"name": "x"}),
+    ],
+)
+async def test_the_log_says_whose_key_it_was(tmp_path, caplog, path, body):
+    """Whatever was asked for; fails when some routes forget to tell."""
+    secret, line = new_key("web")
+    (tmp_path / "keys").write_text(line, "utf-8")
+    settings = Settings(keys=tmp_path / "keys", log_texts=True)
+    app = create_app(settings, lambda _, m: Loaded((make_engine(metrics=m),), ()))
+    caplog.set_level(logging.INFO)
+    with serve(app) as url:
+        httpx.post(url + path, json=body, headers={"X-API-Key": secret})
+    found = fields(caplog)
+    assert found["key"] == "web"
+    assert ("texts" in found) == path.endswith("translate")
 
 
 @pytest.mark.parametrize(("level", "count"), [(logging.INFO, 0), (logging.DEBUG, 3)])

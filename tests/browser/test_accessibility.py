@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visits import DESKTOP, PHONE, PLAIN, stream_of, violations
+from tests.browser.visits import DESKTOP, PHONE, PLAIN, needs_axe, stream_of, violations
 
 expect = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is not installed: use make test-browser"
@@ -32,6 +32,7 @@ CONTRASTS = """() => {
 }"""
 
 
+@needs_axe
 @pytest.mark.parametrize("look", LOOKS)
 def test_no_rule_of_axe_is_broken(visit, screenshots, look):
     """Before and after a translation, with a word lit, without a map, and with an error."""

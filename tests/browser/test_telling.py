@@ -4,7 +4,7 @@ import pytest
 
 from service.app import Loaded, create_app
 from service.settings import Settings
-from tests.browser.visits import PLAIN, violations
+from tests.browser.visits import PLAIN, needs_axe, violations
 from tests.fakes import FIRST, EchoModel, Gate, make_engine
 from tests.serving import serve
 
@@ -151,6 +151,7 @@ def test_a_file_can_be_dropped_anywhere(visit):
     expect(row.get_by_role("status")).to_have_text("translated")
 
 
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_rule_of_axe_is_broken_by_files(visit, screenshots, scheme):
     """One that is translated and one that cannot be."""

@@ -22,6 +22,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason=f"there is no axe-core in {AXE}: use make test-browser"
+)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 DESKTOP = {"viewport": {"width": 1100, "height": 900}}
 PHONE = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
@@ -72,8 +75,6 @@ class Visit:
 
 def violations(page) -> list[str]:
     """What axe-core finds, in words."""
-    if not AXE.exists():
-        pytest.skip(f"there is no axe-core in {AXE}: use make test-browser")
     options = {"runOnly": RULES, "resultTypes": ["violations"]}
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]

@@ -3,7 +3,13 @@
 import json
 from urllib.parse import quote_plus, unquote_plus
 
+import httpx
 import pytest
+
+from service.app import Loaded, create_app
+from service.settings import Settings
+from tests.fakes import EchoModel, Gate, make_engine
+from tests.serving import serve
 
 EN_KO = {"source": "en", "target": "ko"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -232,6 +238,16 @@ async def test_each_path_has_the_shape_of_its_protocol(client):
     assert (await client.get("/v1/none")).json()["error"]["code"] == "not_found"
 
 
+async def test_every_deepl_answer_has_a_trace_id(client):
+    """By which its clients report a problem; it is the id of the request."""
+    headers = {"x-request-id": "r-1"}
+    for path, status in (("/v2/usage", 200), ("/v3/glossaries", 200), ("/v2/none", 404)):
+        answer = await client.get(path, headers=headers)
+        assert (answer.status_code, answer.headers["x-trace-id"]) == (status, "r-1")
+    for path in ("/v2/models/fake", "/languages", "/v1/languages"):
+        assert "x-trace-id" not in (await client.get(path)).headers
+
+
 async def test_entries_come_as_tab_separated_lines_only(client):
     """Node sends `*/*`; who wants something else is told."""
     body = {"name": "n", "source_lang": "en", "target_lang": "ko", "entries": "cat,고양이",
@@ -282,3 +298,19 @@ async def test_kserve_health_and_metadata(client):
         assert (model["name"], model["versions"]) == ("fake", ["1"])
         assert (await client.get(f"{path}/ready")).json() == {"ready": True, "name": "fake"}
     assert (await client.get("/v2/models/fake/versions/2")).status_code == 404
+
+
+def test_a_libretranslate_file_that_is_too_late_is_dropped():
+    """Nobody has its address, so nobody could fetch it or end it."""
+    gate = Gate()
+
+    def load(_, metrics):
+        return Loaded((make_engine(EchoModel(before_step=gate), metrics=metrics),), ())
+
+    with serve(create_app(Settings(page=False, max_seconds=0.2), load)) as url:
+        file = {"file": ("a.txt", b"Hello")}
+        answer = httpx.post(f"{url}/translate_file", files=file, data=EN_KO)
+        assert answer.status_code == 504
+        metrics = httpx.get(f"{url}/metrics").text
+        gate.opened.set()
+    assert 'seq2serve_documents{state="translating"} 0.0' in metrics

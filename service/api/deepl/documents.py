@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 from service.api.bodies import MULTIPART, documented, read
 from service.api.deepl.errors import SHARED, responses
 from service.api.deepl.parameters import CallerOf, Names, Optional, words
-from service.api.deepl.translate import TranslateFields, glossary_ids, to_pipeline
+from service.api.deepl.translate import Formality, TranslateFields, glossary_ids, to_pipeline
 from service.api.disconnect import while_connected
 from service.api.faults import Refusal, fault_of
 from service.api.glossary_terms import with_terms
 from service.api.state import ServiceOf
-from service.api.uploading import Upload, start_document
+from service.api.uploading import ANY_FILE, FILE_CONTENT, Upload, start_document
 from service.documents.jobs import JobState, JobStatus
 
 PATH = "/v2/document"
@@ -44,9 +44,7 @@ class UploadFields(BaseModel):
     output_format: Annotated[str | None, Optional] = Field(
         None, description="Only the format that it has.", examples=["md"]
     )
-    formality: Annotated[str | None, Optional] = Field(
-        None, description="As with texts.", examples=["default"]
-    )
+    formality: Formality = Field(None, description="As with texts.", examples=["default"])
     glossary_id: Annotated[str | None, Optional] = Field(
         None, description="As with texts.", examples=[None]
     )
@@ -109,10 +107,7 @@ async def send(request: Request, service: ServiceOf, caller: CallerOf) -> Upload
     fields = await read(request, UploadFields, words)
     if not isinstance(fields.file, Upload):
         raise Refusal(400, "Parameter 'file' is not a file")
-    try:
-        text = fields.as_text()
-    except ValueError as error:
-        raise Refusal(400, "Value for 'formality' not supported.") from error
+    text = fields.as_text()
     wanted = to_pipeline(text, service.translator)
     wanted = await with_terms(wanted, service.glossaries, caller, glossary_ids(text))
     upload = Upload(fields.filename or fields.file.name, fields.file.data)
@@ -147,14 +142,7 @@ async def status(
     summary="The translated document",
     response_class=Response,
     responses=responses(*SHARED, 404)
-    | {
-        200: {
-            "description": "The document.",
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
-        }
-    },
+    | {200: {"description": "The document.", "content": FILE_CONTENT}},
     openapi_extra=documented(KeyFields),
 )
 async def result(
@@ -163,4 +151,4 @@ async def result(
     """503 while it is being translated."""
     key = (await read(request, KeyFields, words)).document_key
     data = await service.documents.result(caller.name, document_id, key)
-    return Response(data, media_type="application/octet-stream")
+    return Response(data, media_type=ANY_FILE)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from service.api.errors import ErrorShape
+from service.api.exchange import REQUEST_ID
 from service.api.faults import Fault
 
 STATUSES = {
@@ -53,4 +54,4 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in statuses}
 
 
-SHAPE = ErrorShape(("/v2/", "/v3/"), answer)
+SHAPE = ErrorShape(("/v2/", "/v3/"), answer, (REQUEST_ID, "X-Trace-ID"))

@@ -20,6 +20,8 @@ from service.glossary_store import Dictionary, DictionaryInfo, StoredGlossary
 
 Name = Annotated[str, AfterValidator(sound_name)]
 router = APIRouter(prefix="/v2", tags=["DeepL"])
+both = APIRouter()
+"""Routes that are the same in both versions."""
 
 
 class CreateFields(BaseModel):
@@ -145,7 +147,7 @@ async def get(glossary_id: str, service: ServiceOf, caller: CallerOf) -> Glossar
     return GlossaryAnswer.of(stored, only)
 
 
-@router.delete(
+@both.delete(
     "/glossaries/{glossary_id}",
     status_code=204,
     summary="Delete a glossary",
@@ -154,6 +156,9 @@ async def get(glossary_id: str, service: ServiceOf, caller: CallerOf) -> Glossar
 async def delete(glossary_id: str, service: ServiceOf, caller: CallerOf) -> None:
     """With all its terms."""
     await asyncio.to_thread(service.glossaries.delete, caller.name, glossary_id)
+
+
+router.include_router(both)
 
 
 @router.get(

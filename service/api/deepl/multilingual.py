@@ -5,14 +5,13 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, model_validator
 
-from service.api.bodies import Fields, read_fields
+from service.api.bodies import Fields, read
 from service.api.deepl.entries import EntriesFormat, read_entries, write_entries
 from service.api.deepl.errors import responses
-from service.api.deepl.glossaries import Name, creation_time
+from service.api.deepl.glossaries import Name, both, creation_time
 from service.api.deepl.parameters import CallerOf, Sound, served, words
-from service.api.faults import Refusal
 from service.api.languages import served_languages
 from service.api.state import Service, ServiceOf
 from service.errors import UnknownGlossary
@@ -41,7 +40,26 @@ class DictionaryFields(BaseModel):
         )
 
 
-class CreateFields(BaseModel):
+class _Nested(BaseModel):
+    """Fields with dictionaries, which forms write as `dictionaries[0].source_lang=EN`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def nest(cls, fields: Fields) -> Fields:
+        """The fields as JSON has them."""
+        plain: Fields = {}
+        dictionaries: dict[int, Fields] = {}
+        for name, value in fields.items():
+            if dotted := _DOTTED.fullmatch(name):
+                dictionaries.setdefault(int(dotted[1]), {})[dotted[2]] = value
+            else:
+                plain[name] = value
+        if dictionaries:
+            plain["dictionaries"] = [dictionaries[number] for number in sorted(dictionaries)]
+        return plain
+
+
+class CreateFields(_Nested):
     """A new glossary."""
 
     name: Name = Field(description="Its name; several may have one.", examples=["Places"])
@@ -61,7 +79,7 @@ class CreateFields(BaseModel):
     )
 
 
-class ChangeFields(BaseModel):
+class ChangeFields(_Nested):
     """What is to become of a glossary."""
 
     name: Name | None = Field(None, description="Another name.", examples=["Towns"])
@@ -153,7 +171,7 @@ def described(model: type[BaseModel]) -> dict[str, Any]:
 )
 async def create(request: Request, service: ServiceOf, caller: CallerOf) -> GlossaryAnswer:
     """Directions that come twice are one."""
-    fields = _checked(CreateFields, await read_fields(request))
+    fields = await read(request, CreateFields, words)
     languages = served_languages(service.translator)
     dictionaries = [each.to_store(languages) for each in fields.dictionaries]
     store = service.glossaries
@@ -185,28 +203,16 @@ async def change(
     glossary_id: str, request: Request, service: ServiceOf, caller: CallerOf
 ) -> GlossaryAnswer:
     """Terms that it has are replaced, others stay."""
-    fields = _checked(ChangeFields, await read_fields(request))
+    fields = await read(request, ChangeFields, words)
     languages = served_languages(service.translator)
     dictionaries = [each.to_store(languages) for each in fields.dictionaries]
-    store = service.glossaries
-    stored = await asyncio.to_thread(store.get, caller.name, glossary_id)
-    if fields.name is not None:
-        stored = await asyncio.to_thread(store.rename, caller.name, glossary_id, fields.name)
-    for dictionary in dictionaries:
-        stored = await asyncio.to_thread(store.merge, caller.name, glossary_id, dictionary)
+    stored = await asyncio.to_thread(
+        service.glossaries.change, caller.name, glossary_id, fields.name, dictionaries
+    )
     return GlossaryAnswer.of(stored)
 
 
-@router.delete(
-    "/glossaries/{glossary_id}",
-    status_code=204,
-    summary="Delete a glossary",
-    responses=responses(403, 404, 503),
-)
-async def delete(glossary_id: str, service: ServiceOf, caller: CallerOf) -> None:
-    """With all its terms."""
-    await asyncio.to_thread(service.glossaries.delete, caller.name, glossary_id)
-
+router.include_router(both)
 
 SourceOf = Annotated[str, Query(description="Language of the source terms.", examples=["EN"])]
 TargetOf = Annotated[str, Query(description="Language of the target terms.", examples=["KO"])]
@@ -250,7 +256,7 @@ async def replace(
     glossary_id: str, request: Request, service: ServiceOf, caller: CallerOf
 ) -> DictionaryAnswer:
     """A direction that the glossary did not have is added."""
-    fields = _checked(DictionaryFields, await read_fields(request))
+    fields = await read(request, DictionaryFields, words)
     dictionary = fields.to_store(served_languages(service.translator))
     store = service.glossaries
     stored = await asyncio.to_thread(store.replace, caller.name, glossary_id, dictionary)
@@ -281,24 +287,3 @@ async def delete_dictionary(
 def _pair(service: Service, source: str, target: str) -> tuple[str, str]:
     languages = served_languages(service.translator)
     return served("source_lang", source, languages), served("target_lang", target, languages)
-
-
-def _checked(model: Any, fields: Fields) -> Any:
-    try:
-        return model.model_validate(_nested(fields))
-    except ValidationError as error:
-        raise Refusal(400, words(dict(error.errors()[0]))) from error
-
-
-def _nested(fields: Fields) -> Fields:
-    """Forms write `dictionaries[0].source_lang=EN`."""
-    plain: Fields = {}
-    dictionaries: dict[int, Fields] = {}
-    for name, value in fields.items():
-        if dotted := _DOTTED.fullmatch(name):
-            dictionaries.setdefault(int(dotted[1]), {})[dotted[2]] = value
-        else:
-            plain[name] = value
-    if dictionaries:
-        plain["dictionaries"] = [dictionaries[number] for number in sorted(dictionaries)]
-    return plain

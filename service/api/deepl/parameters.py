@@ -2,26 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import BeforeValidator
 
 from service.access.keys import Caller
-from service.api.access import admitted, header_key
-from service.api.bodies import read_fields
+from service.api.access import admitted, header_or_field
 from service.api.faults import Refusal
 from service.api.languages import resolve
 from service.api.texts import fault_in
 
-
-async def any_key(request: Request) -> str | None:
-    """From the header, or from the parameter of old clients."""
-    if key := await header_key(request):
-        return key
-    key = (await read_fields(request)).get("auth_key")
-    return key if isinstance(key, str) else None
-
-
-may_translate = admitted(any_key)
+may_translate = admitted(header_or_field("auth_key"))  # the parameter is of old clients
 CallerOf = Annotated[Caller, Depends(may_translate)]
 
 

@@ -26,6 +26,9 @@ SPLITTINGS = {
     "nonewlines": Splitting.NO_NEWLINES,
 }
 MOST_GLOSSARIES = 5
+Formality = Annotated[
+    Literal["default", "more", "less", "prefer_more", "prefer_less"] | None, Optional
+]
 
 router = APIRouter(prefix="/v2", tags=["DeepL"])
 
@@ -41,9 +44,7 @@ class TranslateFields(BaseModel):
     split_sentences: Annotated[Literal["0", "1", "nonewlines"] | None, Optional] = Field(
         None, description="By default `1`, with HTML `nonewlines`.", examples=["1"]
     )
-    formality: Annotated[
-        Literal["default", "more", "less", "prefer_more", "prefer_less"] | None, Optional
-    ] = Field(
+    formality: Formality = Field(
         None, description="No model has it: `more` and `less` are refused.", examples=["default"]
     )
     glossary_id: Annotated[str | None, Optional] = Field(

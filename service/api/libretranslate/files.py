@@ -12,8 +12,9 @@ from service.api.faults import Refusal
 from service.api.libretranslate.errors import responses
 from service.api.libretranslate.text import CallerOf, direction_of, words
 from service.api.state import ServiceOf
-from service.api.uploading import Upload, start_document
+from service.api.uploading import FILE_CONTENT, Upload, attachment, start_document
 from service.api.urgency import within
+from service.errors import DeadlineExceeded
 from service.pipeline import TranslationRequest
 
 PATH = "/translate_file"
@@ -60,7 +61,7 @@ async def translate_file(request: Request, service: ServiceOf, caller: CallerOf)
     try:
         async with within(seconds):
             ended = await while_connected(request, jobs.wait(OWNER, job.id, seconds))
-    except ClientGone:
+    except (ClientGone, DeadlineExceeded):
         await jobs.delete(OWNER, job.id)  # nobody knows its id
         raise
     if ended.error is not None:
@@ -73,20 +74,10 @@ async def translate_file(request: Request, service: ServiceOf, caller: CallerOf)
     OWNER + "/{document}",
     summary="The translated file",
     response_class=Response,
-    responses=responses(404, 503)
-    | {
-        200: {
-            "description": "The file.",
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
-        }
-    },
+    responses=responses(404, 503) | {200: {"description": "The file.", "content": FILE_CONTENT}},
 )
 async def download_file(document: str, service: ServiceOf) -> Response:
     """Needs no key: the address cannot be guessed."""
     job, _, name = document.partition(".")
     data = await service.documents.result(OWNER, job)
-    disposition = f"attachment; filename*=utf-8''{quote(name)}"
-    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+    return attachment(data, name)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request
 
 from service.access.keys import Caller
 from service.api import urgency
-from service.api.access import admitted, header_key
-from service.api.bodies import FORM, JSON, MULTIPART, documented, read, read_fields
+from service.api.access import admitted, header_or_field
+from service.api.bodies import FORM, JSON, MULTIPART, documented, read
 from service.api.faults import Refusal
 from service.api.languages import name, resolve, served_languages, targets_by_source
 from service.api.libretranslate.errors import responses
@@ -38,16 +38,7 @@ AUTO = "auto"
 ENCODINGS = (JSON, FORM, MULTIPART)
 
 
-async def any_key(request: Request) -> str | None:
-    """From a header, or the field that stands beside the text."""
-    if key := await header_key(request):
-        return key
-    fields = await read_fields(request)
-    key = fields.get("api_key") or fields.get("apiKey")
-    return key if isinstance(key, str) else None
-
-
-may_translate = admitted(any_key)
+may_translate = admitted(header_or_field("api_key", "apiKey"))
 CallerOf = Annotated[Caller, Depends(may_translate)]
 router = APIRouter(tags=["LibreTranslate"])
 
