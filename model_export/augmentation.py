@@ -6,6 +6,7 @@ and no files.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def with_placeholders(example: Example, rng: np.random.Generator) -> Example:
             (at,), (there,) = places
             source = source[:at] + symbol + source[at + len(found) :]
             target = target[:there] + symbol + target[there + len(found) :]
-    return Example(example.source, example.target, source, target)
+    return replace(example, source_text=source, target_text=target)
 
 
 def _places_alone(word: str, text: str) -> list[int]:
@@ -75,12 +76,13 @@ def _places_alone(word: str, text: str) -> list[int]:
 
 def in_lower_case(example: Example, _: np.random.Generator) -> Example:
     """A source without capitals."""
-    return _reading(example, example.source_text.lower())
+    return replace(example, source_text=example.source_text.lower())
 
 
 def without_final_mark(example: Example, _: np.random.Generator) -> Example:
     """A source without its last full stop or question mark."""
-    return _reading(example, _FINAL_MARK.sub("", example.source_text) or example.source_text)
+    shorter = _FINAL_MARK.sub("", example.source_text)
+    return replace(example, source_text=shorter or example.source_text)
 
 
 def run_together(example: Example, rng: np.random.Generator) -> Example:
@@ -88,7 +90,7 @@ def run_together(example: Example, rng: np.random.Generator) -> Example:
     text = _KOREAN_SPACE.sub(
         lambda space: "" if rng.random() < RUN_TOGETHER else space[0], example.source_text
     )
-    return _reading(example, text)
+    return replace(example, source_text=text)
 
 
 def concatenated(first: Example, second: Example) -> Example:
@@ -99,7 +101,3 @@ def concatenated(first: Example, second: Example) -> Example:
         f"{first.source_text} {second.source_text}",
         f"{first.target_text} {second.target_text}",
     )
-
-
-def _reading(example: Example, source: str) -> Example:
-    return Example(example.source, example.target, source, example.target_text)

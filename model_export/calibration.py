@@ -15,15 +15,14 @@ from sacrebleu.metrics import CHRF
 from tqdm import tqdm
 
 from model_export.corpus import read_pairs
+from model_export.errors import ModelExportError
 from model_export.evaluation import opened
-from model_export.model_card import model_card
+from model_export.model_card import write_described
 from service.decoding import MODEL_DEFAULTS, for_sentence, resolve_decoding
 from service.engine.bundle import (
-    MODEL_CARD,
     ConfidenceSpec,
     Direction,
     load_bundle,
-    write_manifest,
 )
 from service.engine.engine import Engine
 from service.engine.search import SearchInput
@@ -42,7 +41,7 @@ THRESHOLD = 40.0
 Array = NDArray[np.float64]
 
 
-class CalibrationError(Exception):
+class CalibrationError(ModelExportError):
     """There is too little to learn from."""
 
 
@@ -150,9 +149,9 @@ def fit(means: Array, good: Array) -> tuple[float, float]:
     weights = np.zeros(2)
     for _ in range(50):
         chance = likelihood(means, *weights)
-        slope = inputs.T @ (good - chance) - 1e-3 * weights
-        curvature = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-3 * np.eye(2)
-        step = np.linalg.solve(curvature, slope)
+        gradient = inputs.T @ (good - chance) - 1e-3 * weights
+        hessian = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-3 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
         weights += np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-9:
             break
@@ -169,5 +168,4 @@ def calibration_error(chances: Array, good: Array) -> float:
 def record_confidence(bundle: Path, specs: Sequence[ConfidenceSpec]) -> None:
     """Puts the calibration into a bundle's manifest and card, in place of an older one."""
     manifest = replace(load_bundle(bundle).manifest, confidence=tuple(specs))
-    write_manifest(bundle, manifest)
-    (bundle / MODEL_CARD).write_text(model_card(manifest), "utf-8")
+    write_described(bundle, manifest)

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model_export.errors import ModelExportError
+
 Weights = dict[str, Tensor]
 
 
-class WeightsError(ValueError):
+class WeightsError(ModelExportError):
     """There are no weights, or they are another model's."""
 
 

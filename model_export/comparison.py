@@ -11,6 +11,7 @@ from os import cpu_count
 from pathlib import Path
 
 from model_export.corpus import read_pairs
+from model_export.errors import ModelExportError
 from model_export.evaluation import decoding_choice, figures, opened, translate_all
 from service.decoding import DecodingChoice
 from service.engine.bundle import Bundle, Direction, load_bundle
@@ -24,7 +25,7 @@ Pairs = Sequence[tuple[str, str]]
 Clock = Callable[[], float]
 
 
-class ComparisonError(ValueError):
+class ComparisonError(ModelExportError):
     """These bundles cannot be compared, or there is no place for the result."""
 
 

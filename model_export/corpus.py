@@ -13,6 +13,7 @@ from typing import Literal, TextIO
 
 import numpy as np
 
+from model_export.errors import ModelExportError
 from model_export.recipe import CorpusFile
 
 MAX_CHARACTERS = 400
@@ -21,7 +22,7 @@ Place = tuple[int, int, bool]
 """File, pair, and whether it is read from the second language into the first."""
 
 
-class CorpusError(ValueError):
+class CorpusError(ModelExportError):
     """A pair file is missing or malformed; the message names the file and the line."""
 
 

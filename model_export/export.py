@@ -12,14 +12,13 @@ from model_export.architectures.model import TranslationModel
 from model_export.architectures.transformer import Transformer
 from model_export.fused_transformer import FusedTransformer
 from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
-from model_export.model_card import model_card
+from model_export.model_card import write_described
 from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
 from model_export.recipe import Recipe
 from model_export.torch_model import TorchModel
 from service.engine.bundle import (
     FORMAT_VERSION,
     MANIFEST,
-    MODEL_CARD,
     DataSet,
     Direction,
     Limits,
@@ -30,7 +29,6 @@ from service.engine.bundle import (
     VocabularySpec,
     describe_file,
     load_bundle,
-    write_manifest,
 )
 from service.engine.vocabulary import Vocabulary
 
@@ -98,8 +96,7 @@ def export_run(
         shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
         write_trace(folder / TRACE, reference_trace(run, sentences))
         manifest = make_manifest(run, folder, data, state, aligner)
-        write_manifest(folder, manifest)
-        (folder / MODEL_CARD).write_text(model_card(manifest), "utf-8")
+        write_described(folder, manifest)
         bundle.mkdir(exist_ok=True)
         for file in folder.iterdir():
             file.replace(bundle / file.name)
@@ -183,5 +180,4 @@ def record_scores(bundle: Path, scores: tuple[Score, ...]) -> None:
 
     merged = {key(score): score for score in (*manifest.scores, *scores)}
     manifest = replace(manifest, scores=tuple(merged.values()))
-    write_manifest(bundle, manifest)
-    (bundle / MODEL_CARD).write_text(model_card(manifest), "utf-8")
+    write_described(bundle, manifest)

@@ -6,6 +6,7 @@ bundle; or says everything that stands in the way, and writes nothing.
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,11 +14,11 @@ import typer
 
 if TYPE_CHECKING:
     from model_export.importers.imported import Asked, Imported
+    from model_export.importers.write import Wanted
 
-Reader = Callable[["Asked"], AbstractContextManager[tuple["Imported", Path]]]
+Reader = Callable[[Path, "Asked"], AbstractContextManager[tuple["Imported", Path]]]
 """What was read, and the folder that the original library can read."""
 
-BundleFolder = Annotated[Path, typer.Argument(help="The bundle directory to write.")]
 Sources = Annotated[
     list[str] | None, typer.Option("--source", help="Language that the model reads; repeatable.")
 ]
@@ -44,123 +45,119 @@ Pairs = Annotated[
 Tolerance = Annotated[float, typer.Option(help="chrF2++ points that may be lost on them.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command("import-opus")(import_opus)
-    app.command("import-ctranslate2")(import_ctranslate2_directory)
-    app.command("import-argos")(import_argos_package)
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of files that can be imported, by a command of its own."""
+
+    command: str
+    help: str
+    files: str
+    """What its argument is, for people."""
+    read: Reader
 
 
-def import_opus(
-    folder: Annotated[
-        Path, typer.Argument(help="A Marian directory, Hugging Face's or raw.", exists=True)
-    ],
-    bundle: BundleFolder,
-    source: Sources = None,
-    target: Targets = None,
-    name: Name = None,
-    licence: Licence = None,
-    precision: Precision = "int8",
-    calibration: Calibration = None,
-    pairs: Pairs = None,
-    tolerance: Tolerance = 0.5,
-) -> None:
-    """Import an OPUS-MT model, or another of Marian: Hugging Face's directory, or decoder.yml."""
+def _read_opus(folder: Path, asked: "Asked") -> AbstractContextManager[tuple["Imported", Path]]:
     from model_export.importers.marian_hf import import_marian_hf
     from model_export.importers.marian_npz import import_marian_npz
 
     raw = not (folder / "config.json").is_file() and (folder / "decoder.yml").is_file()
-    read = import_marian_npz if raw else import_marian_hf
-    said = _Said(bundle, source, target, name, licence, precision, calibration, pairs, tolerance)
-    said.write(lambda asked: nullcontext((read(folder, asked), folder)))
+    return nullcontext(((import_marian_npz if raw else import_marian_hf)(folder, asked), folder))
 
 
-def import_ctranslate2_directory(
-    folder: Annotated[Path, typer.Argument(help="A CTranslate2 model directory.", exists=True)],
-    bundle: BundleFolder,
-    source: Sources = None,
-    target: Targets = None,
-    name: Name = None,
-    licence: Licence = None,
-    precision: Precision = "int8",
-    calibration: Calibration = None,
-    pairs: Pairs = None,
-    tolerance: Tolerance = 0.5,
-) -> None:
-    """Import a CTranslate2 directory with SentencePiece models in it; needs --source, --target."""
+def _read_ctranslate2(
+    folder: Path, asked: "Asked"
+) -> AbstractContextManager[tuple["Imported", Path]]:
     from model_export.importers.ctranslate2_model import import_ctranslate2
 
-    said = _Said(bundle, source, target, name, licence, precision, calibration, pairs, tolerance)
-    said.write(lambda asked: nullcontext((import_ctranslate2(folder, asked), folder)))
+    return nullcontext((import_ctranslate2(folder, asked), folder))
 
 
-def import_argos_package(
-    package: Annotated[Path, typer.Argument(help="An .argosmodel package.", exists=True)],
-    bundle: BundleFolder,
-    source: Sources = None,
-    target: Targets = None,
-    name: Name = None,
-    licence: Licence = None,
-    precision: Precision = "int8",
-    calibration: Calibration = None,
-    pairs: Pairs = None,
-    tolerance: Tolerance = 0.5,
-) -> None:
-    """Import a package of Argos Translate, as LibreTranslate uses them."""
+def _read_argos(package: Path, asked: "Asked") -> AbstractContextManager[tuple["Imported", Path]]:
     from model_export.importers.argos import import_argos
 
-    said = _Said(bundle, source, target, name, licence, precision, calibration, pairs, tolerance)
-    said.write(lambda asked: import_argos(package, asked))
+    return import_argos(package, asked)
 
 
-class _Said:
-    """What the command line says about an import."""
+FORMATS = (
+    Format(
+        "import-opus",
+        "Import an OPUS-MT model, or another of Marian: Hugging Face's directory, or decoder.yml.",
+        "A Marian directory, Hugging Face's or raw.",
+        _read_opus,
+    ),
+    Format(
+        "import-ctranslate2",
+        "Import a CTranslate2 directory with SentencePiece models in it; needs --source, --target.",
+        "A CTranslate2 model directory.",
+        _read_ctranslate2,
+    ),
+    Format(
+        "import-argos",
+        "Import a package of Argos Translate, as LibreTranslate uses them.",
+        "An .argosmodel package.",
+        _read_argos,
+    ),
+)
 
-    def __init__(
-        self,
-        bundle: Path,
-        sources: list[str] | None,
-        targets: list[str] | None,
-        name: str | None,
-        licence: str | None,
-        precision: Literal["int8", "float32"],
-        calibration: Path | None,
-        pairs: list[Path] | None,
-        tolerance: float,
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for each in FORMATS:
+        app.command(each.command, help=each.help)(_command(each))
+
+
+def _command(kind: Format) -> Callable[..., None]:
+    """The command of a format: all of them take the same options."""
+
+    def command(
+        files: Annotated[Path, typer.Argument(help=kind.files, exists=True)],
+        bundle: Annotated[Path, typer.Argument(help="The bundle directory to write.")],
+        source: Sources = None,
+        target: Targets = None,
+        name: Name = None,
+        licence: Licence = None,
+        precision: Precision = "int8",
+        calibration: Calibration = None,
+        pairs: Pairs = None,
+        tolerance: Tolerance = 0.5,
     ) -> None:
         if bundle.exists() and (not bundle.is_dir() or any(bundle.iterdir())):
             raise typer.BadParameter(f"{bundle} exists already")
         from model_export.importers.imported import Asked
-        from model_export.importers.languages import language_code
         from model_export.importers.write import Wanted
 
-        def codes(names: list[str] | None) -> tuple[str, ...]:
-            found = {each: language_code(each) for each in names or ()}
-            if None in found.values():
-                raise typer.BadParameter(f"no ISO 639 codes: {', '.join(found)}")
-            return tuple(code for code in found.values() if code)
-
-        self.bundle = bundle
-        self.asked = Asked(codes(sources), codes(targets), licence)
+        asked = Asked(_codes(source), _codes(target), licence)
         plain = re.sub(r"[^a-z0-9.-]+", "-", (name or bundle.name).lower()).strip("-.")[:64]
-        self.wanted = Wanted(
+        wanted = Wanted(
             plain or "imported", precision == "int8", calibration, tuple(pairs or ()), tolerance
         )
+        with kind.read(files, asked) as (imported, folder):
+            _write(imported, folder, bundle, wanted)
 
-    def write(self, read: Reader) -> None:
-        """Reads, compares, writes, and tells."""
-        from model_export.importers.originals import open_original
-        from model_export.importers.write import write_bundle
-        from service.engine.bundle import load_bundle
+    return command
 
-        with (
-            read(self.asked) as (imported, folder),
-            open_original(imported, folder) as original,
-        ):
-            write_bundle(imported, original, self.bundle, self.wanted, typer.echo)
-        manifest = load_bundle(self.bundle).manifest
-        size = sum(file.bytes for file in manifest.files.values())
-        typer.echo(
-            f"{self.bundle}: {manifest.name}, {', '.join(map(str, manifest.directions))}, "
-            f"{manifest.parameters:,} parameters, {manifest.precision}, {size / 1e6:.1f} MB"
-        )
+
+def _codes(names: list[str] | None) -> tuple[str, ...]:
+    """ISO 639 codes of the languages on the command line."""
+    from model_export.importers.languages import language_code
+
+    found = {each: language_code(each) for each in names or ()}
+    if None in found.values():
+        raise typer.BadParameter(f"no ISO 639 codes: {', '.join(found)}")
+    return tuple(code for code in found.values() if code)
+
+
+def _write(imported: "Imported", folder: Path, bundle: Path, wanted: "Wanted") -> None:
+    """Compares, writes, and tells."""
+    from model_export.importers.originals import open_original
+    from model_export.importers.write import write_bundle
+    from service.engine.bundle import load_bundle
+
+    with open_original(imported, folder) as original:
+        write_bundle(imported, original, bundle, wanted, typer.echo)
+    manifest = load_bundle(bundle).manifest
+    size = sum(file.bytes for file in manifest.files.values())
+    typer.echo(
+        f"{bundle}: {manifest.name}, {', '.join(map(str, manifest.directions))}, "
+        f"{manifest.parameters:,} parameters, {manifest.precision}, {size / 1e6:.1f} MB"
+    )

@@ -1,11 +1,18 @@
 """The model card: a bundle's README, written from its manifest."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from service.engine.bundle import Manifest, Provenance, Score
+from service.engine.bundle import MODEL_CARD, Manifest, Provenance, Score, write_manifest
 
 CHALLENGE = "challenge"
 """What stands for the data in a score of the challenge sentences."""
+
+
+def write_described(bundle: Path, manifest: Manifest) -> None:
+    """Writes the manifest into a bundle's folder, and the card that says the same to people."""
+    write_manifest(bundle, manifest)
+    (bundle / MODEL_CARD).write_text(model_card(manifest), "utf-8")
 
 
 def model_card(manifest: Manifest) -> str:

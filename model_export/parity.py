@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from model_export.errors import ModelExportError
 from service.engine.model import StepModel
 from service.engine.request import DecodingOptions, Hypothesis
 from service.engine.search import SearchInput
@@ -23,7 +24,7 @@ TOP = 8
 BEAM_SIZES = (1, 4)
 
 
-class ParityError(Exception):
+class ParityError(ModelExportError):
     """The bundle does not do what the trained model does; the message lists the differences."""
 
 

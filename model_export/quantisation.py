@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 import onnx
 
+from model_export.errors import ModelExportError
 from model_export.evaluation import evaluate_bundle
 from model_export.export import record_scores
 from model_export.graphs import compact
-from model_export.model_card import model_card
+from model_export.model_card import write_described
 from model_export.quantise_graph import Feeds, folded, measure_ranges, quantise
 from service.engine.bundle import (
-    MODEL_CARD,
     Bundle,
     Direction,
     Score,
     describe_file,
     load_bundle,
-    write_manifest,
 )
 from service.engine.cached_model import CachedModel
 from service.engine.model import Candidates, Ids, StepModel, pad_rows
@@ -41,7 +40,7 @@ PAST_END = -1
 """Fills up hypotheses that are shorter than others of their batch."""
 
 
-class QualityError(Exception):
+class QualityError(ModelExportError):
     """A bundle would be worse than allowed, or not what is asked for; nothing was written."""
 
 
@@ -56,6 +55,13 @@ class Loss:
     def loss(self) -> float:
         """Points lost."""
         return self.before.value - self.after.value
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        return (
+            f"{before.data} {before.direction}: {after.metric} {before.value} -> {after.value} "
+            f"({-self.loss:+.2f})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +160,7 @@ def quantise_bundle(
                 shutil.copyfile(bundle.file(file), folder / file)
         files = {file: describe_file(folder / file) for file in manifest.files}
         changed = replace(manifest, precision="int8", files=files, scores=(), confidence=())
-        write_manifest(folder, changed)
-        (folder / MODEL_CARD).write_text(model_card(changed), "utf-8")
+        write_described(folder, changed)
         record_scores(folder, compare_quality(source, folder, pairs, tolerance, report))
         target.mkdir(exist_ok=True)
         for path in folder.iterdir():

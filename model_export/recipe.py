@@ -4,12 +4,13 @@ Unknown keys, wrong types and impossible values are refused with the path of the
 """
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from model_export.errors import ModelExportError
 from service.engine.bundle import DecodingDefaults
 
 _STRICT = ConfigDict(extra="forbid")
@@ -17,7 +18,7 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class RecipeError(ValueError):
+class RecipeError(ModelExportError):
     """The recipe cannot be read; the message lists every fault with its key."""
 
 
@@ -125,6 +126,11 @@ class AugmentationRecipe:
     """Sources lose their capitals, their last mark, or half of their Korean spaces."""
     concatenate: Fraction = 0.0
     """Examples are joined with another of the same file and direction."""
+
+    def __post_init__(self) -> None:
+        total = sum(astuple(self))
+        if total > 1:
+            raise ValueError(f"the shares of changed examples add up to {total:g}, more than 1")
 
 
 @dataclass(frozen=True, slots=True)

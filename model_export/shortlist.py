@@ -14,12 +14,11 @@ from model_export.corpus import Mixture, read_pairs
 from model_export.dataset import both_ways
 from model_export.export import record_scores
 from model_export.lexicon import Corpus, ShortlistSizes, make_table
-from model_export.model_card import model_card
+from model_export.model_card import write_described
 from model_export.quantisation import Loss, QualityError, compare_quality
 from model_export.recipe import Recipe
 from model_export.shortlist_graph import split_output_layer
 from service.engine.bundle import (
-    MODEL_CARD,
     Bundle,
     ShortlistSpec,
     describe_file,
@@ -111,8 +110,7 @@ def add_shortlist(
             onnx.save(graph, after / file)
         files = kept | {file: describe_file(after / file) for file in sorted(added)}
         changed = replace(manifest, files=files, shortlist=SPEC, scores=(), confidence=())
-        write_manifest(after, changed)
-        (after / MODEL_CARD).write_text(model_card(changed), "utf-8")
+        write_described(after, changed)
         record_scores(after, compare_quality(before, after, pairs, tolerance, report))
         for made in after.iterdir():
             made.replace(path / made.name)

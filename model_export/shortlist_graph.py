@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from model_export.errors import ModelExportError
 from model_export.quantise_graph import drop_unread
 from service.engine.row_buffer import Array
 from service.engine.shortlist import COLUMNS
@@ -17,7 +18,7 @@ from service.engine.shortlist import COLUMNS
 WEIGHTS, SCALE, BIAS = "output_weights", "output_scale", "output_bias"
 
 
-class ShortlistGraphError(ValueError):
+class ShortlistGraphError(ModelExportError):
     """The decoder is not an int8 decoder with caches, as this exporter writes it."""
 
 

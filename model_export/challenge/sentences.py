@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from model_export.errors import ModelExportError
 from service.engine.bundle import Direction
 
 Alternatives = tuple[str, ...]
@@ -18,7 +19,7 @@ _FOLDER = Path(__file__).parent
 DEMANDS = ("number", "name", "kept", "means", "may")
 
 
-class ChallengeError(ValueError):
+class ChallengeError(ModelExportError):
     """There is no list for a direction, or a line of it cannot be read."""
 
 

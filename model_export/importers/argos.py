@@ -4,8 +4,10 @@ Only those files are taken out, under names of ours. A package that names places
 unpacks to more than a model can be, is refused before anything is written.
 """
 
+import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +34,16 @@ MOST_BYTES = 4 << 30
 MOST_RATIO = 100
 """Weights hardly grow when they are unpacked; what grows so much is made to fill the disk."""
 CHUNK = 1 << 20
+UNSOUND = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What reading a damaged zip can raise."""
 
 
 @contextmanager
@@ -68,7 +80,7 @@ def import_argos(package: Path, asked: Asked) -> Iterator[tuple[Imported, Path]]
 
 
 def unpack(package: Path, folder: Path) -> None:
-    """Writes the files of interest. Raises ImportFaults, and then has written nothing."""
+    """Writes the files of interest. Raises ImportFaults; of bad members before any is written."""
     try:
         with zipfile.ZipFile(package) as archive:
             faults = [*_member_faults(archive)]
@@ -78,7 +90,7 @@ def unpack(package: Path, folder: Path) -> None:
             for member, to in _wanted(archive):
                 with archive.open(member) as source, (folder / to).open("wb") as target:
                     shutil.copyfileobj(source, target, CHUNK)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except UNSOUND as error:
         raise ImportFaults(package, [f"it is not a sound zip: {error}"]) from error
 
 
@@ -86,7 +98,7 @@ def _member_faults(archive: zipfile.ZipFile) -> Iterator[str]:
     total = 0
     for member in archive.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
             yield f"{member.filename!r} is a place outside the package"
         if (member.external_attr >> 16) & 0o170000 == 0o120000:
             yield f"{member.filename!r} is a link"

@@ -57,7 +57,7 @@ def import_ctranslate2(
         raise ImportFaults(folder, faults)
     reader = SpecReader(variables, sides, config, faults)
     weights = reader.weights()
-    start = None if reader.flag("decoder/start_from_zero_embedding") else reader.start()
+    start = None if reader.scalar("decoder/start_from_zero_embedding", 0) else reader.start()
     if faults:
         raise ImportFaults(folder, faults)
     licence = asked.licence or licence_of(folder) or "unknown"

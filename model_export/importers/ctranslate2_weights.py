@@ -56,6 +56,8 @@ class SpecReader:
         if not 0 < self.heads <= self.width or self.width % (2 * self.heads):
             faults.append(f"width {self.width} is not a multiple of twice the {self.heads} heads")
             self.heads = 1
+        if not all(self.layers):
+            faults.append("encoder or decoder has no layers")
         for side in ("encoder", "decoder"):
             for name, plain in PLAIN.items():
                 if self.scalar(f"{side}/{name}", plain) != plain:
@@ -84,11 +86,13 @@ class SpecReader:
         """A number that the file holds."""
         self.tensors.ignore(name)
         found = self.variables.get(name)
-        return float(found.reshape(-1)[0]) if found is not None and found.size else default
-
-    def flag(self, name: str) -> bool:
-        """A number that means yes or no."""
-        return bool(self.scalar(name, 0))
+        if found is None or not found.size:
+            return default
+        value = float(found.reshape(-1)[0])
+        if not math.isfinite(value):
+            self.faults.append(f"{name} is {value}, not a number")
+            return default
+        return value
 
     def count(self, side: str) -> int:
         """Layers of a side."""

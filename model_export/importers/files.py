@@ -8,6 +8,7 @@ import pickle  # nosec B403
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 Arrays = Mapping[str, NDArray[Any]]
+UNSOUND_TENSORS = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,  # of sparse tensors
+    ValueError,
+    SafetensorError,
+)
+UNSOUND_ARRAYS = (
+    OSError,
+    EOFError,
+    AttributeError,
+    MemoryError,  # of a shape that no file could fill
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 ENTRY = re.compile(r'^("(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'|.+?)\s*:\s*(\d+)\s*$')
 ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "N": "\x85", "_": "\xa0"}
@@ -67,16 +86,14 @@ def read_torch(path: Path, faults: list[str]) -> Arrays | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of pickles that PyTorch would not write
                 state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values()):
+            return {str(name): tensor.float().numpy() for name, tensor in state.items()}
+        faults.append(f"{path.name} is not a table of tensors")
     except pickle.UnpicklingError:
         faults.append(f"{path.name} holds more than weights: its code was not executed")
-        return None
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
+    except UNSOUND_TENSORS as error:
         faults.append(f"{path.name} cannot be read: {error}")
-        return None
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        faults.append(f"{path.name} is not a table of tensors")
-        return None
-    return {str(name): tensor.float().numpy() for name, tensor in state.items()}
+    return None
 
 
 def read_npz(path: Path, faults: list[str]) -> Arrays | None:
@@ -84,7 +101,7 @@ def read_npz(path: Path, faults: list[str]) -> Arrays | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except UNSOUND_ARRAYS as error:
         faults.append(f"{path.name} cannot be read: {error}")
     return None
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.architectures.transformer import TransformerConfig
+from model_export.errors import ModelExportError
 from service.engine.bundle import DecodingDefaults, Origin, SourceLayout
 
 Array = NDArray[np.float32]
 Weights = dict[str, Array]
 
 
-class ImportFaults(Exception):
+class ImportFaults(ModelExportError):
     """A model cannot be imported; nothing was written. `faults` are all that were found."""
 
     def __init__(self, path: Path, faults: Iterable[str]) -> None:

@@ -23,6 +23,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "silu": "swish",
 }
 MOST_BEAMS = 8
+"""A default above it is not taken over."""
 SIZES = {
     "d_model": 16384,
     "vocab_size": 2_000_000,
@@ -34,6 +35,7 @@ SIZES = {
     "decoder_ffn_dim": 131_072,
 }
 """Sizes that a config must give, and how large they may be."""
+OPTIONAL_SIZES = ("decoder_vocab_size", "max_position_embeddings")
 PLAIN = {
     "do_sample": False,
     "num_beam_groups": 1,
@@ -98,6 +100,9 @@ def _config_faults(config: Mapping[str, Any]) -> Iterator[str]:
         value = config.get(name)
         if not isinstance(value, int) or not 0 < value <= most:
             yield f"config.json: {name} is {value!r}, not a number from 1 to {most}"
+    for name in OPTIONAL_SIZES:
+        if not isinstance(config.get(name) or 0, int):
+            yield f"config.json: {name} is {config[name]!r}, not a number"
     activation = config.get("activation_function")
     if activation not in ACTIVATIONS:
         yield f"config.json: activation_function {activation!r} is not supported"
@@ -123,6 +128,8 @@ def _generation_faults(options: Mapping[str, Any]) -> Iterator[str]:
     bad = options.get("bad_words_ids") or []
     if not isinstance(bad, list) or any(not isinstance(b, list) or len(b) != 1 for b in bad):
         yield "generation: bad_words_ids of several pieces are not supported"
+    if not isinstance(options.get("suppress_tokens") or [], list):
+        yield f"generation: suppress_tokens {options['suppress_tokens']!r} is not a list"
 
 
 def _read_sides(
@@ -149,7 +156,7 @@ def _decoding(options: Mapping[str, Any]) -> DecodingDefaults:
     beams = options.get("num_beams")
     return (
         DecodingDefaults(beam_size=beams)
-        if isinstance(beams, int) and 0 < beams <= 8
+        if isinstance(beams, int) and 0 < beams <= MOST_BEAMS
         else DecodingDefaults()
     )
 
@@ -182,7 +189,7 @@ class _Reader:
             if len(side.pieces) != size:
                 faults.append(f"{name} is {size}, the vocabulary has {len(side.pieces)} pieces")
         self.sizes = sizes
-        self.positions = max(2, min(int(config.get("max_position_embeddings") or 1024), 1024))
+        self.positions = max(2, min(config.get("max_position_embeddings") or 1024, 1024))
 
     def transformer(self) -> TransformerConfig:
         """The config in our words."""
@@ -217,8 +224,12 @@ class _Reader:
         end = piece(1, "eos_token_id", self.options.get("eos_token_id", 0))
         if end is not None and end != self.sides[1].eos:
             self.faults.append(f"eos_token_id is {end}, not {self.sides[1].eos}")
-        bad = [each[0] for each in self.options.get("bad_words_ids") or []]
-        bad += self.options.get("suppress_tokens") or []
+        words, suppressed = (
+            listed if isinstance(listed := self.options.get(key), list) else []
+            for key in ("bad_words_ids", "suppress_tokens")
+        )
+        bad = [each[0] for each in words if isinstance(each, list) and len(each) == 1]
+        bad += suppressed
         pad_id = self.config.get("pad_token_id")
         start_id = self.options.get("decoder_start_token_id", pad_id)
         return _Special(

@@ -26,6 +26,8 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "gelu": "gelu_sigmoid",
     "swish": "swish",
 }
+USUAL_ACTIVATION = "swish"
+"""Marian's own, where its options name none."""
 UNDERSTOOD: Mapping[str, tuple[Any, ...]] = {
     "type": ("transformer",),
     "transformer-ffn-activation": tuple(ACTIVATIONS),
@@ -180,7 +182,9 @@ class _Reader:
             heads=self.options["transformer-heads"],
             encoder_layers=self.options["enc-depth"],
             decoder_layers=self.options["dec-depth"],
-            activation=ACTIVATIONS[self.options["transformer-ffn-activation"]],
+            activation=ACTIVATIONS[
+                self.options.get("transformer-ffn-activation", USUAL_ACTIVATION)
+            ],
             norm_placement="pre" if self.pre else "post",
             norm_embeddings=self.normed,
             position_layout="table",

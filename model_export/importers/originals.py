@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from model_export.importers import marian_hf, marian_npz
 from model_export.importers.imported import Imported
 
 NEARLY_NOTHING = 1e-9
@@ -25,7 +26,6 @@ class Said:
 
     rows: tuple[int, ...]
     score: float
-    ended: bool
 
 
 class Original(Protocol):
@@ -41,12 +41,12 @@ class Original(Protocol):
 def open_original(imported: Imported, path: Path) -> Iterator[Original | None]:
     """The library's own reading of the files; None if it is not installed."""
     kind = imported.origin.format
-    needed = "transformers" if kind.startswith("Hugging") else "ctranslate2"
+    needed = "transformers" if kind == marian_hf.FORMAT else "ctranslate2"
     if importlib.util.find_spec(needed) is None:
         yield None
     elif needed == "transformers":
         yield HuggingFace(imported, path)
-    elif kind.startswith("Marian"):
+    elif kind == marian_npz.FORMAT:
         from ctranslate2.converters import OpusMTConverter
 
         with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +102,7 @@ class HuggingFace:
         for row, scores in zip(found.sequences[:, 1:].tolist(), steps.tolist(), strict=True):
             end = row.index(self._eos) if self._eos in row else len(row)
             score = sum(scores[: min(end + 1, len(scores))])
-            said.append(Said(tuple(row[:end]), score, end < len(row)))
+            said.append(Said(tuple(row[:end]), score))
         return [said[i : i + beam_size] for i in range(0, len(said), beam_size)]
 
 
@@ -138,7 +138,7 @@ class CTranslate2:
         numbers = {piece: row for row, piece in enumerate(self._target)}
         return [
             [
-                Said(tuple(numbers[t] for t in ids), score, len(ids) < longest)
+                Said(tuple(numbers[t] for t in ids), score)
                 for ids, score in zip(each.hypotheses, each.scores, strict=True)
             ]
             for each in found

@@ -18,14 +18,13 @@ from model_export.importers.assemble import Assembled, assemble
 from model_export.importers.imported import Imported, ImportFaults
 from model_export.importers.originals import Original
 from model_export.importers.sample_text import draw_lines, read_lines
-from model_export.model_card import model_card
+from model_export.model_card import write_described
 from model_export.parity import TRACE, record_trace, write_trace
-from model_export.quantisation import Loss, bundle_agreement, quantise_bundle
+from model_export.quantisation import bundle_agreement, quantise_bundle
 from model_export.torch_model import TorchModel
 from model_export.verify import verify_bundle
 from service.engine.bundle import (
     FORMAT_VERSION,
-    MODEL_CARD,
     Direction,
     Limits,
     Manifest,
@@ -102,8 +101,7 @@ def write_float32(
     write_trace(folder / TRACE, record_trace(live, sources, special, REFERENCE_LENGTH))
     files = {**manifest.files, TRACE: describe_file(folder / TRACE)}
     manifest = replace(manifest, files=files)
-    write_manifest(folder, manifest)
-    (folder / MODEL_CARD).write_text(model_card(manifest), "utf-8")
+    write_described(folder, manifest)
     return texts
 
 
@@ -203,15 +201,10 @@ def quantise_import(
     float32: Path, int8: Path, texts: list[tuple[str, str]], wanted: Wanted, report: Report
 ) -> None:
     """Makes int8 of it, and checks that against the same trace."""
-
-    def tell(loss: Loss) -> None:
-        before, after = loss.before, loss.after
-        report(f"{before.data} {before.direction}: {after.metric} {before.value} -> {after.value}")
-
     if wanted.calibration is None:
         report("int8 ranges come from drawn sentences; --calibration with real text fits better")
-    options = (wanted.pairs, PERCENTILE, wanted.tolerance, tell)
-    quantise_bundle(float32, int8, texts, *options)
+    options = (wanted.pairs, PERCENTILE, wanted.tolerance)
+    quantise_bundle(float32, int8, texts, *options, lambda loss: report(str(loss)))
     verify_bundle(int8)
     share = bundle_agreement(float32, int8, texts).share
     report(f"after the same beginning, {share:.2%} of all pieces are the same in float32 and int8")

@@ -1,5 +1,8 @@
 """Confidence is learnt from what came of scores, and says how far it can be trusted."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -70,18 +73,17 @@ def test_the_command_writes_the_manifest_and_quantizing_takes_it_out(trained, tm
     wrong = [f"{line.split()[0]}\t{'m' * 9}" for line in lines]
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("\n".join([*lines, *wrong]) + "\n", "utf-8")
-    before = (trained.bundle.path / "manifest.json").read_bytes()
-    try:
-        output = run_command("calibrate", str(trained.bundle.path), str(pairs))
-        assert "expected calibration error" in output
-        assert "confidence en-ko" in (trained.bundle.path / "README.md").read_text("utf-8")
-        specs = load_bundle(trained.bundle.path).manifest.confidence
-        assert [spec.direction for spec in specs] == ["en-ko", "ko-en"]
-        assert all(spec.slope >= 0 for spec in specs)
-        run_command(*quantize_arguments(trained, tmp_path / "int8"))
-        assert load_bundle(tmp_path / "int8").manifest.confidence == ()
-    finally:
-        (trained.bundle.path / "manifest.json").write_bytes(before)
+    path = tmp_path / "float32"
+    shutil.copytree(trained.bundle.path, path)
+    output = run_command("calibrate", str(path), str(pairs))
+    assert "expected calibration error" in output
+    assert "confidence en-ko" in (path / "README.md").read_text("utf-8")
+    specs = load_bundle(path).manifest.confidence
+    assert [spec.direction for spec in specs] == ["en-ko", "ko-en"]
+    assert all(spec.slope >= 0 for spec in specs)
+    copy = dataclasses.replace(trained, bundle=load_bundle(path))
+    run_command(*quantize_arguments(copy, tmp_path / "int8"))
+    assert load_bundle(tmp_path / "int8").manifest.confidence == ()
 
 
 def test_too_few_pairs_are_one_line_and_no_traceback(trained, tmp_path):

@@ -10,8 +10,7 @@ from model_export.challenge.numerals import mentions
 from model_export.challenge.run import ALL_PASSED, ALL_SOUND, as_scores, failures, outcomes, shares
 from model_export.challenge.sentences import ChallengeError, Sentence, digest, load_sentences, parse
 from model_export.cli import app
-from model_export.export import MODEL_CARD
-from service.engine.bundle import Direction, load_bundle
+from service.engine.bundle import MODEL_CARD, Direction, load_bundle
 
 INTO_KOREAN, INTO_ENGLISH = Direction("en", "ko"), Direction("ko", "en")
 CHECKS = {check.name.lower(): check for check in Check}
@@ -25,9 +24,8 @@ def failed(direction, source, expectations, translation):
     }
 
 
-@pytest.mark.parametrize(
-    ("source", "expectations", "right", "wrong", "check"),
-    [
+CASES = {
+    INTO_KOREAN: [
         ("I have two dogs.", "number=2", "개가 두 마리 있어요.", "개가 세 마리 있어요.", "numbers"),
         (
             "It costs 450,000 won.",
@@ -83,16 +81,7 @@ def failed(direction, source, expectations, translation):
             "no_repetition",
         ),
     ],
-)
-def test_a_check_tells_right_from_wrong_in_korean(source, expectations, right, wrong, check):
-    """The right translation passes everything, the wrong one fails this check."""
-    assert failed(INTO_KOREAN, source, expectations, right) == set()
-    assert CHECKS[check] in failed(INTO_KOREAN, source, expectations, wrong)
-
-
-@pytest.mark.parametrize(
-    ("source", "expectations", "right", "wrong", "check"),
-    [
+    INTO_ENGLISH: [
         ("개가 두 마리 있어요.", "number=2", "I have two dogs.", "I have twenty dogs.", "numbers"),
         ("12층이에요.", "number=12", "It is on the 12th floor.", "It is on floor 120.", "numbers"),
         ("만 이천 원입니다.", "number=12000", "It is 12,000 won.", "It is 2,000 won.", "numbers"),
@@ -117,11 +106,18 @@ def test_a_check_tells_right_from_wrong_in_korean(source, expectations, right, w
             "no_repetition",
         ),
     ],
+}
+"""Source, expectations, a right and a wrong translation, and the check that tells them apart."""
+
+
+@pytest.mark.parametrize(
+    ("direction", "source", "expectations", "right", "wrong", "check"),
+    [(direction, *case) for direction, cases in CASES.items() for case in cases],
 )
-def test_a_check_tells_right_from_wrong_in_english(source, expectations, right, wrong, check):
+def test_a_check_tells_right_from_wrong(direction, source, expectations, right, wrong, check):
     """The right translation passes everything, the wrong one fails this check."""
-    assert failed(INTO_ENGLISH, source, expectations, right) == set()
-    assert CHECKS[check] in failed(INTO_ENGLISH, source, expectations, wrong)
+    assert failed(direction, source, expectations, right) == set()
+    assert CHECKS[check] in failed(direction, source, expectations, wrong)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_what_is_not_said_has_a_default(tmp_path):
         ("updates = 100", 'updates = 1\nschedule = "cosine"', "training.schedule"),
         ("updates = 100", "updates = 1\nlabel_smoothing = 1.0", "training.label_smoothing"),
         ('"a.tsv"', '"a.tsv"\nweight = -1', r"train.0.weight"),
+        ('"a.tsv"', '"a.tsv"\n[augmentation]\nlower_case = 0.6\nconcatenate = 0.6', "augmentation"),
         ('"transformer"', '"transformer"\nlayers = 3', r"architecture\S*\.layers"),
         ('"transformer"', '"mystery"', "architecture"),
         ('languages = ["en", "ko"]', 'languages = ["en"]', "languages"),

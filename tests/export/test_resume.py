@@ -172,14 +172,14 @@ def test_only_the_newest_weights_are_kept(tmp_path):
 
 def test_averaging_nothing_says_that_nothing_was_trained():
     """The message tells what to do."""
-    with pytest.raises(ValueError, match="train first"):
+    with pytest.raises(checkpoint.WeightsError, match="train first"):
         checkpoint.average([])
 
 
 def test_weights_that_do_not_fit_are_named():
     """Loading lists what is absent and what is strange."""
     model = torch.nn.Linear(2, 2)
-    with pytest.raises(ValueError, match=r"absent \['bias'\], strange \['other'\]"):
+    with pytest.raises(checkpoint.WeightsError, match=r"absent \['bias'\], strange \['other'\]"):
         checkpoint.load_into(model, {"weight": torch.zeros(2, 2), "other": torch.zeros(1)})
 
 

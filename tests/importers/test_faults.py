@@ -144,6 +144,41 @@ def test_unsupported_options_are_told_by_name(copy):
     expect(faults_of(import_marian_hf, folder), "model_type 'mbart' is not supported")
 
 
+def test_config_values_of_a_wrong_kind_are_told(copy):
+    """Where a number or a list should be."""
+    folder = copy("hf")
+    edit(folder / "config.json", max_position_embeddings="long")
+    edit(folder / "generation_config.json", bad_words_ids=[3], suppress_tokens=5)
+    expect(
+        faults_of(import_marian_hf, folder),
+        "max_position_embeddings is 'long'",
+        "bad_words_ids of several pieces",
+        "suppress_tokens 5 is not a list",
+    )
+    edit(folder / "config.json", max_position_embeddings=None)
+    expect(faults_of(import_marian_hf, folder), "suppress_tokens 5 is not a list")
+
+
+def test_marians_own_activation_is_taken_where_none_is_named(tmp_path):
+    """Its options name only what somebody has set."""
+    folder = make_marian_npz(tmp_path / "marian")
+    with np.load(folder / "model.npz") as file:
+        arrays = dict(file)
+    options = {k: v for k, v in MARIAN_OPTIONS.items() if k != "transformer-ffn-activation"}
+    arrays["special:model.yml"] = np.frombuffer(json.dumps(options).encode(), dtype=np.int8)
+    np.savez(folder / "model.npz", **arrays)
+    assert import_marian_npz(folder, ASKED).config.activation == "swish"
+
+
+def test_tensors_that_are_no_plain_arrays_are_told(copy):
+    """A sparse one, which has no array to give."""
+    folder = copy("hf")
+    (folder / "model.safetensors").unlink()
+    state = {"model.shared.weight": torch.eye(4).to_sparse()}
+    torch.save(state, folder / "pytorch_model.bin")
+    expect(faults_of(import_marian_hf, folder), "pytorch_model.bin cannot be read")
+
+
 def test_unsupported_options_of_raw_marian_are_told_by_name(tmp_path):
     """All of them, from the options inside the weights."""
     odd = {"type": "s2s", "transformer-ffn-depth": 3, "transformer-tied-layers": [1, 1]}
@@ -165,6 +200,14 @@ def test_unsupported_parts_of_ctranslate2_are_told_by_name(tmp_path):
     ctranslate2.specs.model_spec.LayerSpec.validate(spec)
     spec._serialize(str(folder / "model.bin"))
     expect(faults_of(import_ctranslate2, folder), "linear_0_noact", "beta is missing")
+
+
+def test_a_decoder_without_layers_and_numbers_that_are_none_are_told(tmp_path):
+    """They reach no arithmetic."""
+    folder = make_ctranslate2(tmp_path / "empty", OpenNmt(layers=(1, 0)))
+    expect(faults_of(import_ctranslate2, folder), "encoder or decoder has no layers")
+    folder = make_ctranslate2(tmp_path / "nan", OpenNmt(scale_embeddings=float("nan")))
+    expect(faults_of(import_ctranslate2, folder), "encoder/scale_embeddings is nan")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 40, 5000])
@@ -255,7 +298,13 @@ def unpacked(path: Path) -> str:
 
 def test_a_package_may_not_reach_outside_or_explode(models, tmp_path):
     """Every bad member is told; nothing is unpacked."""
-    bad = {"../evil": b"", "/evil": b"", "en_de/a\\..\\..\\evil": b"", "en_de/bomb": b"0" * 10**8}
+    bad = {
+        ".": b"",
+        "../evil": b"",
+        "/evil": b"",
+        "en_de/a\\..\\..\\evil": b"",
+        "en_de/bomb": b"0" * 10**8,
+    }
     path = package(tmp_path / "bad.argosmodel", models / "ctranslate2", **bad)
     link = zipfile.ZipInfo("en_de/link")
     link.external_attr = 0o120777 << 16
@@ -267,6 +316,19 @@ def test_a_package_may_not_reach_outside_or_explode(models, tmp_path):
     assert not (tmp_path.parent / "evil").exists()
     path.write_bytes(path.read_bytes()[:2000])
     expect(unpacked(path), "not a sound zip")
+
+
+def test_a_package_with_damaged_members_is_refused(models, tmp_path):
+    """Wherever the damage is: in what describes a member, or in what it was packed to."""
+    sound = package(tmp_path / "sound.argosmodel", models / "ctranslate2").read_bytes()
+    path, rng = tmp_path / "damaged.argosmodel", np.random.default_rng(0)
+    told = []
+    for place in rng.integers(0, len(sound) // 2, 40):
+        data = bytearray(sound)
+        data[place : place + 8] = rng.bytes(8)
+        path.write_bytes(data)
+        told.append(unpacked(path))
+    assert any("Error -3 while decompressing" in each for each in told)
 
 
 def test_what_an_incomplete_package_lacks_is_told_at_once(tmp_path):

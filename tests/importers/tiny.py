@@ -161,6 +161,7 @@ class OpenNmt:
     zero_start: bool = False
     source_eos: bool = False
     bias: bool = True
+    scale_embeddings: float | None = None
     layers: tuple[int, int] = (2, 1)
     seed: int = 0
     end: float = 3.0
@@ -238,6 +239,8 @@ def make_ctranslate2(folder: Path, like: OpenNmt) -> Path:
     bias[3] = like.end
     spec.decoder.projection.bias = bias
     spec.decoder.start_from_zero_embedding = like.zero_start
+    if like.scale_embeddings is not None:
+        spec.encoder.scale_embeddings = like.scale_embeddings
     spec.config.add_source_eos = like.source_eos
     spec.register_source_vocabulary(sides[0][1])
     spec.register_target_vocabulary(sides[1][1])
