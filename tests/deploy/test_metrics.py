@@ -7,6 +7,21 @@ import httpx
 from tests.deploy.reading import app_with_a_fake, run, tool
 
 BODY = {"text": "hello", "source": "en", "target": "ko"}
+FIELDS = {"q": "hello", "text": ["hello"], "source": "en", "target_lang": "KO"}
+OTHER_PATHS = (
+    "/translate",
+    "/detect",
+    "/download_file/{}",
+    "/v2/translate",
+    "/v2/glossaries/{}",
+    "/v2/document/{}",
+    "/v2/models/{}",
+    "/v3/glossaries/{}",
+    "/v1/glossaries/{}",
+    "/v1/translate/file/{}",
+    "/v1/models/{}/load",
+)
+"""Of the other protocols, and what takes a name in its path."""
 
 
 async def _scrape(client: httpx.AsyncClient) -> str:
@@ -37,6 +52,10 @@ async def test_what_callers_invent_makes_no_series():
                 await client.post("/v1/translate", json=BODY | {"model": word})
                 await client.post("/v1/translate", json=BODY | {"source": f"x{number}"})
                 await client.post("/v1/translate", json=BODY | {word: number})
+                for path in OTHER_PATHS if number % 10 == 0 else ():
+                    await client.get(path.format(word))
+                    await client.post(path.format(word), json=FIELDS | {"target": word})
+                    await client.post(path.format(word), data={word: word})
 
             # One of each kind makes the series that there are for all of them.
             await client.post("/v1/translate", json=BODY)
@@ -50,8 +69,8 @@ async def test_what_callers_invent_makes_no_series():
             assert "odd" not in after
 
 
-async def test_promtool_finds_nothing_wrong_with_a_scrape():
-    """After requests that end well and badly."""
+async def test_promtool_finds_nothing_wrong_with_a_scrape_under_load():
+    """While requests run, and after others that ended well and badly."""
     promtool = tool("promtool")
     app = app_with_a_fake()
     async with app.router.lifespan_context(app):
@@ -60,4 +79,14 @@ async def test_promtool_finds_nothing_wrong_with_a_scrape():
             await _started(client)
             await client.post("/v1/translate", json=BODY)
             await client.post("/v1/translate", json=BODY | {"target": "xx"})
-            assert not run(promtool, "check", "metrics", stdin=await _scrape(client))
+            texts = [f"hello number {number}" for number in range(200)]
+            load = [
+                asyncio.create_task(client.post("/v1/translate", json=BODY | {"text": text}))
+                for text in texts
+            ]
+            await asyncio.wait(load, return_when=asyncio.FIRST_COMPLETED)
+            scrape = await _scrape(client)
+            assert 'seq2serve_stage_duration_seconds_count{model="' in scrape
+            answers = await asyncio.gather(*load)
+            assert {answer.status_code for answer in answers} == {200}
+            assert not run(promtool, "check", "metrics", stdin=scrape)
