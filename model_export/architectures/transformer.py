@@ -97,6 +97,10 @@ def scaled_dot_product_attention(
     `query` [B, H, T, D], `key` and `value` [B, H, S, D]; `mask` is True where a key may be looked
     at and broadcasts to [B, H, T, S]. Returns [B, H, T, D].
     """
+    if torch.is_autocast_enabled("cpu"):  # its backward pass in bfloat16 is slow on a CPU
+        with torch.autocast("cpu", enabled=False):
+            parts = query.float(), key.float(), value.float()
+            return functional.scaled_dot_product_attention(*parts, mask, is_causal=causal)
     return functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
 
 
