@@ -13,6 +13,7 @@ from service.api.access import admin_only
 from service.app import Loaded, create_app
 from service.settings import Settings
 from tests.fakes import make_engine
+from tests.serving import every_route
 
 BODY = {"text": "hello", "source": "en", "target": "ko"}
 OPEN = {
@@ -67,15 +68,6 @@ async def client(app):
 def bearer(secret):
     """The header of a key."""
     return {"Authorization": f"Bearer {secret}"}
-
-
-def every_route(app):
-    """Path and method of all that the application answers, described or not."""
-    for route in app.routes:
-        included = getattr(route, "effective_route_contexts", None)
-        for each in [route] if included is None else included():
-            for method in sorted(each.methods):
-                yield each.path, method
 
 
 async def test_no_route_but_the_open_ones_answers_without_a_key(app, client):
