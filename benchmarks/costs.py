@@ -20,8 +20,9 @@ from service.decoding import DecodingChoice, longest_sensible
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import DecodingOptions
-from service.engine.scheduler import SchedulerLimits, Ticket
+from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
+from service.engine.waiting import Ticket
 from service.metrics import Metrics
 from service.pipeline import TranslationRequest, Translator
 from service.settings import available_cores
@@ -91,7 +92,8 @@ def by_text_length(bundle: Path, sizes: Sequence[int], rounds: int) -> list[Poin
     def translate(sentences: int) -> None:
         endless = itertools.cycle(english for english, _ in read_sentences())
         text = " ".join(itertools.islice(endless, sentences))
-        request = TranslationRequest((text,), DIRECTION, decoding=DecodingChoice("greedy"))
+        choice = DecodingChoice("greedy")
+        request = TranslationRequest((text,), DIRECTION.source, DIRECTION.target, decoding=choice)
         asyncio.run(translator.translate(request))
 
     return _points(sizes, rounds, translate)

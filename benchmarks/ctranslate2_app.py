@@ -63,7 +63,7 @@ class LockStep:
 
     async def __call__(self, source: Pieces) -> Pieces:
         """Queues a sentence."""
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Pieces] = asyncio.get_running_loop().create_future()
         self.waiting.put_nowait((source, future))
         return await future
 

@@ -99,8 +99,13 @@ def commands(
     peer += ["--beam-size", str(beam_size), "--batching"]
     forced = {ISA: "AVX512"} if "avx512f" in this_machine().instructions else {}
     ours = ["service", "serve", "--models", str(models), "--workers", cores]
-    # No text comes twice anyway, but a cache that only stores costs something too.
-    alone = {"SEQ2SERVE_SENTENCE_CACHE_BYTES": "0", "SEQ2SERVE_LOG_LEVEL": "warning"}
+    alone = {
+        # No text comes twice anyway, but a cache that only stores costs something too.
+        "SEQ2SERVE_SENTENCE_CACHE_BYTES": "0",
+        # Peers return whatever came out at first.
+        "SEQ2SERVE_SECOND_TRIES": "false",
+        "SEQ2SERVE_LOG_LEVEL": "warning",
+    }
     return {OURS: (ours, alone)} | {
         serving_page.PEERS[batching]: ([*peer, batching], forced) for batching in Batching
     }

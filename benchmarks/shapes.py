@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sentencepiece import sentencepiece_model_pb2
 
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
@@ -24,6 +23,7 @@ from model_export.export import (
 )
 from model_export.fused_transformer import FusedTransformer
 from model_export.graphs import round_weights, save_graph
+from model_export.importers.tokenizers import Model
 from model_export.quantisation import quantise_bundle
 from model_export.recipe import Recipe, TrainingRecipe, TransformerRecipe, load_recipe
 from service.engine.bundle import load_bundle, write_manifest
@@ -112,7 +112,7 @@ def standard(
 
 def extend_tokenizer(tokenizer: Path, to: Path) -> None:
     """A SentencePiece model with more pieces, which no text contains."""
-    model = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.read_bytes())
+    model = Model.FromString(tokenizer.read_bytes())
     for number in range(len(model.pieces), PIECES):
         model.pieces.add(piece=f"unused {number}", score=-100.0)
     to.write_bytes(model.SerializeToString())

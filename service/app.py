@@ -46,13 +46,15 @@ from service.metrics import Metrics
 from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
-from service.tracing import open_tracing
+from service.tracing import Tracing, open_tracing
 
 logger = logging.getLogger(__name__)
 
 DEEPL = (deepl_translate, account, deepl_glossaries, multilingual, deepl_documents)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
+FILE_PATHS = frozenset({documents.PATH, deepl_documents.PATH, libretranslate_files.PATH})
+"""Where whole files are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,6 @@ class Loaded:
     faults: tuple[str, ...]
 
 
-FILE_PATHS = frozenset({documents.PATH, deepl_documents.PATH, libretranslate_files.PATH})
-"""Where whole files are sent."""
 Loader = Callable[[Settings, Metrics], Loaded]
 
 
@@ -187,6 +187,14 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    _add_routes(app, settings)
+    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
+    install_error_handlers(app, shapes)
+    _add_middleware(app, settings, metrics, shapes, tracing)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(native.router)
     app.include_router(lifecycle.router)
     app.include_router(documents.router)
@@ -198,8 +206,16 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         app.include_router(page.router)
     for part in (glossaries, libretranslate, libretranslate_files, kserve, *DEEPL):
         app.include_router(part.router)
-    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
-    install_error_handlers(app, shapes)
+
+
+def _add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    metrics: Metrics,
+    shapes: ErrorShapes,
+    tracing: Tracing | None,
+) -> None:
+    """The last one that is added is the first to see a request."""
     http = HttpLimits(
         settings.max_body_bytes,
         settings.body_seconds,
@@ -226,7 +242,6 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         )
     origins = settings.libretranslate_origins
     app.add_middleware(CrossOrigin, shape=libretranslate_errors.SHAPE, origins=origins)
-    return app
 
 
 async def _fill(

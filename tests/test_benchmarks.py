@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI, Response
 
 from benchmarks import fleet
-from benchmarks.costs import SAMPLED, open_engine, soak
+from benchmarks.costs import SAMPLED, by_text_length, open_engine, soak
 from benchmarks.decoders import Work, our_decoder, python_share
 from benchmarks.interleave import QUICK, speeds
 from benchmarks.load import Answer, Phase, put_load
@@ -102,12 +102,25 @@ def test_forced_lengths_are_forced(served_bundle):
     assert 0 < python_share(our_decoder(served_bundle.path), work) < 1
 
 
+def _close(bundle):
+    open_engine(bundle.path).close()
+    open_engine.cache_clear()
+
+
 def test_a_soak_ends_and_tells_memory(served_bundle):
     """Memory is looked at on the way; callers that have left hold nothing up."""
     found = soak(served_bundle.path, SAMPLED, seed=0)
     assert [each.sentences for each in found] == [SAMPLED]
     assert found[0].mib > 0
-    open_engine(served_bundle.path).close()
+    _close(served_bundle)
+
+
+def test_a_text_goes_through_the_pipeline(served_bundle):
+    """A figure for each length."""
+    found = by_text_length(served_bundle.path, (1, 3), rounds=1)
+    assert [each.amount for each in found] == [1, 3]
+    assert all(each.milliseconds > 0 for each in found)
+    _close(served_bundle)
 
 
 def test_clients_wait_for_every_answer():

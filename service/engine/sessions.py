@@ -18,8 +18,6 @@ from service.engine.graph_file import graph_file_faults
 from service.errors import BundleError
 
 _ORT_TYPES = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(int64)": "int64"}
-
-
 _PROVIDERS: Final = ["CPUExecutionProvider"]
 FOLDING: Final = 4
 """What the runtime computes of a graph when it loads may be so many times as large as the file:
