@@ -58,7 +58,7 @@ def _odd_bodies(number: int) -> list[Request]:
     """What each protocol lets callers name: texts, models, languages, glossaries, files, fields."""
     word, language = f"odd{number}", f"x{number}"
     file = {"file": (f"{word}.{word}", word.encode(), f"text/{word}")}
-    terms = {"source": "en", "target": "ko", "entries": [{"source": word, "target": word}]}
+    terms = {"source": "en", "target": "ko", "entries": {word: word}}
     deepl_terms = {"source_lang": "en", "target_lang": "ko", "entries_format": "tsv"}
     entries = {"entries": f"{word}\t{word}"}
     return [
@@ -121,8 +121,8 @@ async def test_what_callers_invent_makes_no_series(app, client):
 
 
 async def test_requests_are_counted_by_the_whole_path_of_their_route(app, client):
-    """Fails when a route is known by a part of its path, so that two of them are one series: that of
-    a router inside another one lacks the outer prefix."""
+    """Fails when a route is known by a part of its path, as those of a router inside another one are,
+    so that two of them can be one series."""
     for method, path, content in _odd_routes(app, 0):
         await client.request(method, path, **content)
     counted = re.findall(r'http_requests_total{method="(.*)",route="(.*)",', await _scrape(client))
@@ -131,8 +131,8 @@ async def test_requests_are_counted_by_the_whole_path_of_their_route(app, client
 
 
 async def test_promtool_finds_nothing_wrong_with_a_scrape_under_load(client):
-    """Fails when a family is not sound while it changes: it is scraped while requests run, and after
-    others that ended well and badly."""
+    """Fails when what changes meanwhile is not sound: requests run, and others have ended well and
+    badly."""
     promtool = tool("promtool")
     await client.post("/v1/translate", json=BODY)
     await client.post("/v1/translate", json=BODY | {"target": "xx"})
