@@ -119,7 +119,7 @@ async def test_quota_and_rate_are_told_apart(client, secrets):
 
 
 async def test_admin_routes_need_an_admin(client, secrets):
-    """A key for translations is not enough."""
+    """Fails when a key for translations is enough."""
     assert (await client.post("/admin")).status_code == 401
     refused = await client.post("/admin", headers=bearer(secrets["user"]))
     assert refused.status_code == 403

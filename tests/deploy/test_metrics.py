@@ -63,7 +63,7 @@ def _odd_bodies(number: int) -> list[Request]:
     entries = {"entries": f"{word}\t{word}"}
     return [
         ("POST", "/v1/translate", {"json": BODY | {"text": word}}),
-        ("POST", "/v1/translate", {"json": BODY | {"glossary": word}}),
+        ("POST", "/v1/translate", {"json": BODY | {"glossary_id": word}}),
         ("POST", "/v1/translate/file", {"data": {"target": language}, "files": file}),
         ("POST", "/v1/glossaries", {"json": {"name": word, "dictionaries": [terms]}}),
         ("POST", "/translate", {"json": LIBRE | {"q": word, "api_key": word}}),
@@ -121,8 +121,8 @@ async def test_what_callers_invent_makes_no_series(app, client):
 
 
 async def test_requests_are_counted_by_the_whole_path_of_their_route(app, client):
-    """Fails when a route is known by a part of its path, as those of a router inside another one are,
-    so that two of them can be one series."""
+    """Fails when a route is known by a part of its path, as those of a router inside another one
+    are: two of them can be one series then."""
     for method, path, content in _odd_routes(app, 0):
         await client.request(method, path, **content)
     counted = re.findall(r'http_requests_total{method="(.*)",route="(.*)",', await _scrape(client))
