@@ -136,8 +136,8 @@ async def test_malformed_bodies_are_refused(client, content, media_type, status,
 
 
 async def test_a_body_without_a_length_is_limited_too(client):
-    """Fails when only a declared length is looked at: a chunked body is cut off as soon as it is too
-    large."""
+    """Fails when only a declared length is looked at: a chunked body is cut off as soon as it is
+    too large."""
 
     async def chunks():
         for _ in range(100):

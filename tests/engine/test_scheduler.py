@@ -158,8 +158,8 @@ def test_similar_lengths_are_joined():
 
 
 def test_a_full_queue_turns_newcomers_away():
-    """Fails when the queue has no bound in tokens, or loses what waits; Overloaded says when to come
-    back."""
+    """Fails when the queue has no bound in tokens, or loses what waits; Overloaded says when to
+    come back."""
     scheduler = Scheduler(SchedulerLimits(waiting_tokens=50), clock=lambda: 0.0)
     scheduler.submit([sentence(80)])
     with pytest.raises(Overloaded) as refused:
