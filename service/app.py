@@ -132,10 +132,8 @@ def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
         thread.join()
 
 
-def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
-    """The application. Models are loaded while it already listens: those of the models directory,
-    or what `load` gives."""
-    metrics = Metrics()
+def open_service(settings: Settings, metrics: Metrics) -> Service:
+    """What the handlers share; no model is loaded yet. Raises KeyFileError or StoreFailed."""
     limits = RequestLimits(
         settings.max_texts,
         settings.max_characters,
@@ -147,40 +145,28 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     stored = GlossaryStore(settings.data)
     jobs = open_documents(settings)
     metrics.watch_documents(lambda: {str(state): n for state, n in jobs.counts.items()})
-    tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
     repository = open_repository(settings, metrics)
-    identifier = FastTextIdentifier(packaged_model())
     translator = Translator(
         repository.served,
-        identifier,
+        FastTextIdentifier(packaged_model()),
         settings.max_sentences,
         settings.second_tries,
         settings.pivot,
     )
-    service = Service(metrics, limits, access, jobs, stored, repository, translator)
+    return Service(metrics, limits, access, jobs, stored, repository, translator)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        filling = asyncio.create_task(_fill(repository, settings, load, metrics))
-        try:
-            with metrics_server(settings, metrics):
-                yield
-        finally:
-            await jobs.close()
-            filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
-            await repository.close()
-            access.close()
-            stored.close()
-            if tracing is not None:
-                await asyncio.to_thread(tracing.close)
 
+def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
+    """The application. Models are loaded while it already listens: those of the models directory,
+    or what `load` gives. Raises KeyFileError, StoreFailed or TracingUnavailable."""
+    service = open_service(settings, Metrics())
+    tracing = open_tracing(settings.tracing, __version__) if settings.tracing else None
     app = FastAPI(
         title="seq2serve",
         version=__version__,
         summary="Translation over REST",
         description="Translates text with Transformer and RNN models that run on ONNX Runtime.",
-        lifespan=lifespan,
+        lifespan=lambda _: _serving(service, settings, load, tracing),
         redirect_slashes=False,
         # FastAPI's own pages of documents load scripts from elsewhere.
         docs_url=None,
@@ -190,8 +176,28 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
     _add_routes(app, settings)
     shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
     install_error_handlers(app, shapes)
-    _add_middleware(app, settings, metrics, shapes, tracing)
+    _add_middleware(app, settings, service.metrics, shapes, tracing)
     return app
+
+
+@asynccontextmanager
+async def _serving(
+    service: Service, settings: Settings, load: Loader | None, tracing: Tracing | None
+) -> AsyncIterator[None]:
+    """From the start to the end of the server; what was accepted is answered first."""
+    filling = asyncio.create_task(_fill(service.repository, settings, load, service.metrics))
+    try:
+        with metrics_server(settings, service.metrics):
+            yield
+    finally:
+        await service.documents.close()
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        await service.repository.close()
+        service.access.close()
+        service.glossaries.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:

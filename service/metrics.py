@@ -25,8 +25,9 @@ SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 ROUTE = ("method", "route")
 MODEL = ("model", "version")
 
-STAGES = ("segment", "tokenise", "queue", "encode", "decode", "detokenise", "total")
-"""The stages of a translation; queue, encode and decode are counted for each sentence."""
+STAGES = ("segment", "tokenise", "queue", "encode", "decode", "detokenise")
+"""The stages of a translation, in their order; queue, encode and decode are counted for each
+sentence. `total` is counted beside them."""
 
 CACHE_RESULTS = ("hit", "joined", "miss")
 """Finished before, being decoded for somebody else, or to be decoded."""
@@ -257,7 +258,8 @@ class ModelMetrics:
         self._padding = metrics.padding.labels(*model)
         self._steps = metrics.steps.labels(*model)
         self._rows = metrics.rows.labels(*model)
-        self._stages = {stage: metrics.stage_seconds.labels(*model, stage) for stage in STAGES}
+        seconds = metrics.stage_seconds
+        self._stages = {stage: seconds.labels(*model, stage) for stage in (*STAGES, "total")}
         self._deaths = metrics.worker_deaths.labels(*model)
         looked_up = metrics.cache_requests
         self._cache = {result: looked_up.labels(*model, result) for result in CACHE_RESULTS}

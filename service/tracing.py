@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.errors import Seq2ServeError
+from service.metrics import STAGES
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-STAGES = ("segment", "tokenise", "queue", "encode", "decode", "detokenise")
-"""In the order in which a translation goes through them."""
 NANOSECONDS = 1_000_000_000
 
 

@@ -1,4 +1,5 @@
-"""A real HTTP server on a free loopback port, in a thread, for tests that need real sockets."""
+"""An application as its clients meet it: on a free loopback port, in a thread, for tests that need
+real sockets; and all that it answers."""
 
 import threading
 from collections.abc import Iterator
@@ -27,3 +28,12 @@ def serve(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def every_route(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Path and method of all that the application answers, described or not."""
+    for route in app.routes:
+        included = getattr(route, "effective_route_contexts", None)
+        for each in [route] if included is None else included():
+            for method in sorted(each.methods):
+                yield each.path, method

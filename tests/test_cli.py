@@ -86,7 +86,7 @@ def test_the_stored_openapi_is_the_served_one():
 
 
 def test_serve_listens_and_ends_cleanly_on_sigterm():
-    """A real process answers, and exits with 0 when it is told to stop."""
+    """Fails when a real process does not answer, or its exit after SIGTERM is not 0."""
     command = [sys.executable, "-m", "service", "serve", "--port", "0", "--models", MODELS]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
         try:

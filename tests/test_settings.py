@@ -1,5 +1,8 @@
 """Settings come from the environment, and what is given by name wins."""
 
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -37,5 +40,10 @@ def test_values_out_of_range_are_refused(name, value):
 
 
 def test_every_setting_says_what_it_does():
-    """Operators read the descriptions."""
-    assert all(field.description for field in Settings.model_fields.values())
+    """Operators read the descriptions, and the table of docs/operations.md."""
+    page = (Path(__file__).parents[1] / "docs/operations.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|.*\|.*\|$", page, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"\w+", row)}
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        assert name in told

@@ -13,7 +13,7 @@ from service.api.faults import Fault, Refusal
 from service.api.state import NotReady, Service, ServiceOf
 from service.lifecycle.model import Model as ServedModel
 
-router = APIRouter(prefix="/v2", tags=["KServe"])
+router = APIRouter(tags=["KServe"])
 
 
 class ErrorAnswer(BaseModel):
@@ -92,27 +92,27 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": meanings[status]} for status in statuses}
 
 
-@router.get("", summary="What serves")
+@router.get("/v2", summary="What serves")
 async def server() -> Server:
     """Name and version."""
     return Server(name="seq2serve", version=__version__, extensions=[])
 
 
-@router.get("/health/live", summary="Whether the process is alive")
+@router.get("/v2/health/live", summary="Whether the process is alive")
 async def live() -> Live:
     """As /livez."""
     return Live()
 
 
-@router.get("/health/ready", summary="Whether every model takes work", responses=responses(503))
+@router.get("/v2/health/ready", summary="Whether every model takes work", responses=responses(503))
 async def ready(service: ServiceOf) -> Ready:
     """As /readyz."""
     service.check_ready()
     return Ready()
 
 
-models = APIRouter(
-    prefix="/models", dependencies=[Depends(any_key)], responses=responses(401, 403, 404, 503)
+models = APIRouter(  # with the whole prefix, because metrics know a route by its own path
+    prefix="/v2/models", dependencies=[Depends(any_key)], responses=responses(401, 403, 404, 503)
 )
 
 

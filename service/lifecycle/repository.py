@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 OpenEngine = Callable[[Path], Engine]
+UNLOADED = "it was unloaded before it could be opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,11 @@ class ModelRepository:
         """Opens a bundle; from then on it gets every new request for its name and version."""
         async with self._opening:
             model = self.served.get(found.key)
-            if only_if_parked and model is not None and model.loaded:
-                return model  # loaded for somebody else who asked, too
+            if only_if_parked:
+                if model is None:
+                    raise BundleError(str(found.path), [UNLOADED])
+                if model.loaded:
+                    return model  # loaded for somebody else who asked, too
             started = time.monotonic()
             try:
                 await self._make_room(found)
@@ -201,6 +205,9 @@ class ModelRepository:
                 self.left_out[found.key] = found.stamp
                 logger.error("%s", error)
                 raise
+            if model is not None and self.served.get(found.key) is not model:
+                await asyncio.to_thread(engine.close)
+                raise BundleError(str(found.path), [UNLOADED])
             if model is None:
                 model = Model(engine.manifest, found, resident_bytes(engine.manifest))
                 self.served.add(model)

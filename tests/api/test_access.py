@@ -13,6 +13,7 @@ from service.api.access import admin_only
 from service.app import Loaded, create_app
 from service.settings import Settings
 from tests.fakes import make_engine
+from tests.serving import every_route
 
 BODY = {"text": "hello", "source": "en", "target": "ko"}
 OPEN = {
@@ -69,15 +70,6 @@ def bearer(secret):
     return {"Authorization": f"Bearer {secret}"}
 
 
-def every_route(app):
-    """Path and method of all that the application answers, described or not."""
-    for route in app.routes:
-        included = getattr(route, "effective_route_contexts", None)
-        for each in [route] if included is None else included():
-            for method in sorted(each.methods):
-                yield each.path, method
-
-
 async def test_no_route_but_the_open_ones_answers_without_a_key(app, client):
     """Fails for every route that forgets its key, also for those to come."""
     closed = [(path, method) for path, method in every_route(app) if path not in OPEN]
@@ -127,7 +119,7 @@ async def test_quota_and_rate_are_told_apart(client, secrets):
 
 
 async def test_admin_routes_need_an_admin(client, secrets):
-    """A key for translations is not enough."""
+    """Fails when a key for translations is enough."""
     assert (await client.post("/admin")).status_code == 401
     refused = await client.post("/admin", headers=bearer(secrets["user"]))
     assert refused.status_code == 403

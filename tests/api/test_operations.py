@@ -203,7 +203,7 @@ async def test_a_request_id_travels_back(client):
 
 
 def test_a_failing_model_answers_503_without_its_words():
-    """The log knows more than the caller."""
+    """Fails when a caller learns what only the log should know."""
     model = GatedModel(fails=True)
     model.opened.set()
     with serve(app_over(make_engine(model))) as url:
@@ -242,7 +242,8 @@ def test_a_full_queue_answers_429_with_a_time():
 
 
 def test_a_client_that_leaves_frees_its_place():
-    """Its rows are out of the batch at the next step, and the next caller is served."""
+    """Fails when the work goes on for nobody: its rows are out of the batch at the next step, and
+    the next caller is served."""
     model = GatedModel()
     engine = make_engine(model)
     with serve(app_over(engine)) as url:

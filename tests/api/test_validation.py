@@ -77,7 +77,7 @@ def problems(response) -> dict[str, str]:
     ],
 )
 async def test_invalid_content_is_named(client, change, field, words):
-    """The field and the rule are in the answer."""
+    """Fails when a bound or a type is not checked; the field and the rule are in the answer."""
     response = await client.post("/v1/translate", json=GOOD | change)
     assert response.status_code == 422
     assert words in problems(response)[field]
@@ -136,7 +136,8 @@ async def test_malformed_bodies_are_refused(client, content, media_type, status,
 
 
 async def test_a_body_without_a_length_is_limited_too(client):
-    """A chunked body is cut off as soon as it is too large."""
+    """Fails when only a declared length is looked at: a chunked body is cut off as soon as it is
+    too large."""
 
     async def chunks():
         for _ in range(100):

@@ -19,7 +19,8 @@ def _in_flight(running) -> float:
 
 
 def test_what_was_accepted_is_answered_and_the_exit_is_clean(image):
-    """The clients are a container of their own, in the same network of nothing but a loopback."""
+    """Fails when SIGTERM ends what runs: the clients, a container of their own in the same network
+    of nothing but a loopback, have all their answers."""
     body = {"text": [TEXT] * SENTENCES, "source": "en", "target": "ko"}
     arguments = ("python", "-", "load", str(CLIENTS), json.dumps(body))
     # So that there is still work to do when it comes: one thread, and equal sentences count.

@@ -4,6 +4,7 @@ promtool's part is skipped with a reason where it is missing.
 """
 
 import json
+import re
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from tests.deploy.reading import (
     metric_names,
     names_in,
     read,
+    routes,
     run,
     tool,
 )
@@ -62,6 +64,18 @@ def test_rules_name_metrics_that_exist(rule):
     """Of the service, or recorded by another rule."""
     names = names_in(rule["expr"]) - {"seq2serve"}
     assert names <= metric_names() | RECORDED
+
+
+def test_ratios_are_of_the_routes_that_translate():
+    """Fails when an expression counts other POSTs too, such as loads, or misses a protocol."""
+    recorded = [rule["expr"] for rule in RULES if "record" in rule]
+    patterns = {p for e in (*recorded, *expressions()) for p in re.findall(r'route=~"([^"]*)"', e)}
+    (pattern,) = patterns
+    counted = {path for path in routes() if re.fullmatch(pattern, path)}
+    assert counted == {"/v1/translate", "/translate", "/v2/translate"}
+    posts = [e for e in (*recorded, *expressions()) if 'method="POST"' in e]
+    assert posts
+    assert all(e.count('method="POST"') == e.count(pattern) for e in posts)
 
 
 def test_alerts_are_explained():

@@ -38,8 +38,9 @@ shapes = st.lists(st.tuples(st.integers(1, 60), st.sampled_from([1, 4])), min_si
 @settings(max_examples=150, deadline=None)
 @given(shapes, st.integers(1, 3), st.integers(1, 16), st.integers(0, 10_000))
 def test_every_sentence_runs_once_within_budget(shapes, workers, batch_rows, seed):
-    """Workers ask in any order while sentences arrive and finish at random: nobody is lost, served
-    twice or passed over, and only a sentence that runs alone may exceed the budget."""
+    """Fails when anybody is lost, served twice or passed over, or when more runs than the budget
+    allows, but for a sentence that runs alone: workers ask in any order while sentences arrive and
+    finish at random."""
     random = Random(seed)
     limits = SchedulerLimits(batch_tokens=100, batch_rows=batch_rows)
     scheduler = Scheduler(limits, workers, clock=lambda: 0.0)
@@ -157,7 +158,8 @@ def test_similar_lengths_are_joined():
 
 
 def test_a_full_queue_turns_newcomers_away():
-    """Overloaded says when to come back; what waits is kept."""
+    """Fails when the queue has no bound in tokens, or loses what waits; Overloaded says when to
+    come back."""
     scheduler = Scheduler(SchedulerLimits(waiting_tokens=50), clock=lambda: 0.0)
     scheduler.submit([sentence(80)])
     with pytest.raises(Overloaded) as refused:
@@ -250,7 +252,8 @@ def test_a_refused_request_leaves_nothing_behind():
 
 
 def test_the_time_to_come_back_follows_the_measured_speed():
-    """A guess at first, then what workers manage; never less than a second."""
+    """Fails when it stays a guess: it is one at first, then what workers manage; never less than a
+    second."""
     scheduler = scheduler_of(waiting_tokens=100_000)
     scheduler.submit([sentence(100_000)])
 

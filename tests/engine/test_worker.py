@@ -24,7 +24,8 @@ def test_results_arrive():
 
 
 def test_a_failing_model_fails_its_batch_and_goes_on():
-    """All waiters of the batch learn of it; the next batch is decoded."""
+    """Fails when an error ends the worker, or leaves anybody of its batch waiting: all of them
+    learn of it, and the next batch is decoded."""
 
     def fail_first(number):
         if number == 0 and not failed:

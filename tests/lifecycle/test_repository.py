@@ -289,3 +289,40 @@ async def test_nothing_holds_an_engine_that_was_replaced(tmp_path, started):
     gc.collect()
     assert [engine() is None for engine in seen] == [True] * 5 + [False]
     assert threading.active_count() <= threads + 2  # those of asyncio come and stay
+
+
+@pytest.mark.parametrize("parked", [False, True])
+async def test_what_is_unloaded_while_it_is_being_opened_stays_out(tmp_path, started, parked):
+    """Fails when an engine is given to a model that is not served any more, where nobody would find
+    and close it, or when the model comes back by itself."""
+    reached, go_on = threading.Event(), threading.Event()
+    go_on.set()
+
+    def before(manifest):
+        if manifest.name == "b":
+            reached.set()
+            go_on.wait(20)
+
+    for name in "ab":
+        write_bundle(tmp_path / name, name)
+    repository, opener = await started(before=before, memory_bytes=ONE if parked else 0)
+    reached.clear()
+    go_on.clear()
+    opening = asyncio.create_task(
+        say(repository, "b") if parked else repository.load("b", again=True)
+    )
+    assert await asyncio.to_thread(reached.wait, 20)
+    waiting = asyncio.create_task(say(repository, "b")) if parked else None
+    await asyncio.sleep(0)
+    await repository.unload("b")
+    go_on.set()
+    done = await asyncio.gather(
+        *(task for task in (opening, waiting) if task), return_exceptions=True
+    )
+    assert {type(each) for each in done} == {EngineFailed if parked else BundleError}
+    await repository.settle()
+    assert repository.served.find("b") is None
+    assert not [
+        engine for engine in opener.engines if engine.manifest.name == "b" and engine.healthy
+    ]
+    assert value(repository, "model_info", model="b", version="1", precision="float32") is None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from service.api.bodies import Fields, read
 from service.api.deepl.entries import EntriesFormat, read_entries, write_entries
 from service.api.deepl.errors import responses
-from service.api.deepl.glossaries import Name, both, creation_time
+from service.api.deepl.glossaries import Name, add_delete, creation_time
 from service.api.deepl.parameters import CallerOf, Sound, served, words
 from service.api.languages import served_languages
 from service.api.state import Service, ServiceOf
@@ -212,7 +212,7 @@ async def change(
     return GlossaryAnswer.of(stored)
 
 
-router.include_router(both)
+add_delete(router)
 
 SourceOf = Annotated[str, Query(description="Language of the source terms.", examples=["EN"])]
 TargetOf = Annotated[str, Query(description="Language of the target terms.", examples=["KO"])]
