@@ -38,7 +38,7 @@ from service.documents.shelf import DirectoryShelf, MemoryShelf
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.engine.sessions import bound_memory
-from service.engine.trial import try_out
+from service.engine.trial import TrialLimits, try_out
 from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository, RepositorySettings
 from service.lifecycle.watch import DirectoryWatch
@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 DEEPL = (deepl_translate, account, deepl_glossaries, multilingual, deepl_documents)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
+TRIAL_SPACE = 4
+"""Address space of a trial for each byte that models may take."""
 FILE_PATHS = frozenset({documents.PATH, deepl_documents.PATH, libretranslate_files.PATH})
 """Where whole files are sent."""
 
@@ -79,9 +81,11 @@ def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
         settings.waiting_sentences,
     )
 
+    trial_limits = TrialLimits(most_bytes=TRIAL_SPACE * settings.runtime_bytes)
+
     def open_engine(path: Path) -> Engine:
         if settings.trial:
-            try_out(path)
+            try_out(path, trial_limits)
         return Engine.load(
             path,
             limits,

@@ -32,12 +32,20 @@ class Seq2ServeError(Exception):
     """The root; its message can be shown to whoever caused it."""
 
 
+LONGEST_FAULT = 1000
+
+
 class BundleError(Seq2ServeError):
-    """A bundle was refused. `faults` says everything that is wrong with it, in words."""
+    """A bundle was refused. `faults` says everything that is wrong with it, in words. Some of them
+    are the bundle's own, so that they are cut, and break no line of a log."""
 
     def __init__(self, place: str, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(map(_one_line, faults))
         super().__init__(f"{place} is not a usable model bundle: " + "; ".join(self.faults))
+
+
+def _one_line(words: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in words[:LONGEST_FAULT])
 
 
 class RequestError(Seq2ServeError):

@@ -69,6 +69,7 @@ class Flights:
         self._patiently = partial(patiently, translator, sleep=sleep)
         self._requests = iter(requests)
         self._under_way: deque[Flight] = deque()
+        self._at_hand: tuple[Flight, ...] = ()  # the last that `next` gave away
         self._begun = False
 
     def next(self) -> Flight:
@@ -81,11 +82,12 @@ class Flights:
             translate = self._patiently if self._begun else self._at_once
             self._under_way.append(Flight(translate, request))
             self._begun = True
-        return self._under_way.popleft()
+        self._at_hand = (self._under_way.popleft(),)
+        return self._at_hand[0]
 
     async def close(self) -> None:
         """Ends all that is under way."""
-        tasks = [flight.cancel() for flight in self._under_way]
+        tasks = [flight.cancel() for flight in (*self._at_hand, *self._under_way)]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

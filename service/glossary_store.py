@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS entry (
 ) STRICT, WITHOUT ROWID;
 """
 _ID = re.compile("[0-9a-f-]{36}")
-_IS_PAIR = "glossary = ? AND source_language = ? AND target_language = ?"
+_TERMS = """SELECT source, target FROM entry
+WHERE glossary = ? AND source_language = ? AND target_language = ? ORDER BY source"""
+_CLEAR = "DELETE FROM entry WHERE glossary = ? AND source_language = ? AND target_language = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +266,7 @@ def _read(connection: sqlite3.Connection, owner: str, glossary: str) -> StoredGl
 def _entries(
     connection: sqlite3.Connection, glossary: str, source: str, target: str
 ) -> dict[str, str]:
-    query = f"SELECT source, target FROM entry WHERE {_IS_PAIR} ORDER BY source"  # nosec B608
-    return dict(connection.execute(query, (glossary, source, target)).fetchall())
+    return dict(connection.execute(_TERMS, (glossary, source, target)).fetchall())
 
 
 def _rename(connection: sqlite3.Connection, glossary: str, name: str) -> None:
@@ -282,5 +283,4 @@ def _write(connection: sqlite3.Connection, glossary: str, dictionary: Dictionary
 
 def _clear(connection: sqlite3.Connection, glossary: str, source: str, target: str) -> int:
     """How many terms there were."""
-    query = f"DELETE FROM entry WHERE {_IS_PAIR}"  # nosec B608
-    return connection.execute(query, (glossary, source, target)).rowcount
+    return connection.execute(_CLEAR, (glossary, source, target)).rowcount

@@ -1,4 +1,5 @@
-"""The HTTP server around an application: uvicorn, and bounds for what comes before a request."""
+"""The HTTP server around an application: uvicorn, and bounds for what comes before a request and
+for what nobody takes after it."""
 
 import asyncio
 
@@ -12,16 +13,19 @@ MAX_HEAD_BYTES = 65_536
 MOMENT = 0.05
 
 
-def http_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, with bounds for the first line and the headers of a request.
+def http_protocol(head_seconds: float, read_seconds: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, with bounds for the first line and the headers of a request, and for how
+    long an answer is kept for a client that does not take it.
 
     uvicorn itself waits for ever and takes headers of any length, so that connections that send a
-    letter a minute, or never stop, use up what a process may have.
+    letter a minute, or never stop, use up what a process may have. It also closes a connection
+    only when all that was written is on its way, which is never if the client does not read.
     """
 
     class BoundedProtocol(HttpToolsProtocol):
         _waiting: asyncio.TimerHandle | None = None
         _head_bytes = 0
+        _unread: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -40,8 +44,25 @@ def http_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
             self._stop_waiting()
             super().on_headers_complete()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._watch_reader()
+
+        def resume_writing(self) -> None:
+            self._stop_watching()
+            super().resume_writing()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self.loop.call_later(MOMENT, self._see_off)
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._see_off()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            self._stop_watching()
             super().connection_lost(exc)
 
         def _wait(self) -> None:
@@ -57,6 +78,21 @@ def http_protocol(head_seconds: float) -> type[HttpToolsProtocol]:
                 self._waiting.cancel()
                 self._waiting = None
 
+        def _see_off(self) -> None:
+            """A connection that is closed but has something left to send is watched too."""
+            if self.transport.is_closing() and self.transport.get_write_buffer_size():
+                self._watch_reader()
+
+        def _watch_reader(self) -> None:
+            if self._unread is None:
+                # A moment later than whoever sends, who has better words for it.
+                self._unread = self.loop.call_later(read_seconds + MOMENT, self.transport.abort)
+
+        def _stop_watching(self) -> None:
+            if self._unread is not None:
+                self._unread.cancel()
+                self._unread = None
+
     return BoundedProtocol
 
 
@@ -69,5 +105,5 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_level=settings.log_level,
         log_config=None,
         access_log=False,
-        http=http_protocol(settings.head_seconds),
+        http=http_protocol(settings.head_seconds, settings.read_seconds),
     )

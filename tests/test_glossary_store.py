@@ -149,6 +149,30 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         store.create("", "Places", [TERMS])
 
 
+@pytest.mark.parametrize(
+    ("stop", "go_on"),
+    [
+        ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 10000"),
+        ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+    ],
+)
+def test_a_disk_that_takes_nothing_leaves_what_there_is(path, stop, go_on):
+    """Fails when a glossary that does not fit is stored in part, or an error of the disk is not
+    told as one; what was stored can be read, and later there may be room again."""
+    store = GlossaryStore(path.parent)
+    first = store.create("", "first", [TERMS])
+    many = Dictionary("en", "ko", {f"{number:064}": "역" for number in range(1000)})
+    store._connection.execute(stop)
+    with pytest.raises(StoreFailed, match="glossaries"):
+        store.create("", "second", [many])
+    assert store.list("") == [first]
+    store._connection.execute(go_on)
+    second = store.create("", "second", [many])
+    assert {made.id for made in store.list("")} == {first.id, second.id}
+    assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store.close()
+
+
 def test_a_damaged_file_is_told(path):
     """It is left as it is."""
     path.parent.mkdir()

@@ -6,6 +6,7 @@ there.
 """
 
 import asyncio
+import json
 import random
 import shutil
 import signal
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 
 from benchmarks.reliability.client import Client, Question, questions, references
@@ -29,6 +31,16 @@ MODEL, HOSTILE = "en-ko-transformer", "hostile"
 CLIENTS = 6
 TEXTS = 3
 PLENTY = 1_000_000_000
+PLANNED = (
+    "clients cut off",
+    "guessed keys refused",
+    "hostile bundles refused",
+    "keys shown",
+    "models loaded anew",
+    "times the disk was full",
+    "workers killed",
+)
+"""How what is meant to happen is called; whatever else is counted breaks a promise."""
 
 
 @dataclass(slots=True)
@@ -132,14 +144,40 @@ async def _caller(scene: Scene, name: str, ends: float, seed: int) -> None:
     client.close()
 
 
+def _ways(secret: str) -> list[tuple[Sequence[tuple[str, str]], str, dict[str, str]]]:
+    """Headers, path and fields of a translation, with the key where each protocol has it."""
+    libre = {"q": "Hello.", "source": "en", "target": "ko"}
+    deepl = {"text": "Hello.", "source_lang": "EN", "target_lang": "KO"}
+    native = {"text": "Hello.", "source": "en", "target": "ko"}
+    return [
+        ((("Authorization", f"Bearer {secret}"),), "/v1/translate", native),
+        ((("X-API-Key", secret),), "/v1/translate", native),
+        ((), "/translate", {**libre, "api_key": secret}),
+        ((), f"/translate?api_key={secret}", libre),
+        ((("Authorization", f"DeepL-Auth-Key {secret}"),), "/v2/translate", deepl),
+        ((), f"/v2/translate?auth_key={secret}", deepl),
+    ]
+
+
 async def _visitor(scene: Scene, ends: float) -> None:
-    """Tries keys that are none."""
-    client = Client(scene.server.port, (("Authorization", "Bearer s2s_guessed"),))
+    """Tries a key that is none, and one that is, in each protocol's own way."""
+    turns = cycle(zip(_ways("s2s_guessed"), _ways(scene.secrets["free"]), strict=True))
     while time.perf_counter() < ends:
-        outcome = await client.ask(scene.asked[0], None)
-        scene.done["guessed keys refused" if outcome.status == 401 else "guessed keys let in"] += 1
+        guessed, known = next(turns)
+        refused = await _knock(scene, *guessed) in (401, 403)
+        scene.done["guessed keys refused" if refused else "guessed keys let in"] += 1
+        turned_away = await _knock(scene, *known) in (400, 401, 403)
+        scene.done["keys turned away" if turned_away else "keys shown in six ways"] += 1
         await asyncio.sleep(0.2)
+
+
+async def _knock(
+    scene: Scene, headers: Sequence[tuple[str, str]], path: str, fields: dict[str, str]
+) -> int:
+    client = Client(scene.server.port, headers)
+    status, _, _ = await client.post(path, json.dumps(fields).encode())
     client.close()
+    return status
 
 
 async def _kill_workers(scene: Scene, ends: float, pause: float) -> None:
@@ -182,7 +220,15 @@ async def _judge(scene: Scene, again: Server, folder: Path) -> Report:
     report.promise(told < len(scene.outcomes) / 2, f"{told} were told 503, that is too many")
     for name in scene.done:
         good = name.startswith(
-            ("clients", "guessed keys refused", "workers", "times", "models", "hostile")
+            (
+                "clients",
+                "guessed keys refused",
+                "keys shown",
+                "workers",
+                "times",
+                "models",
+                "hostile",
+            )
         )
         report.promise(good, name)
     with closing(sqlite3.connect(folder / "data" / FILE)) as usage:

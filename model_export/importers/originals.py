@@ -62,9 +62,8 @@ class HuggingFace:
     def __init__(self, imported: Imported, path: Path) -> None:
         from transformers import MarianMTModel
 
-        self._model: Any = MarianMTModel.from_pretrained(  # nosec B615
-            path, local_files_only=True
-        ).eval()
+        model: Any = MarianMTModel.from_pretrained(path, local_files_only=True)  # nosec B615
+        self._model = model.eval()
         target = imported.target.pieces
         self._bad = [[target.index(piece)] for piece in sorted(imported.forbidden)] or None
         self._eos = target.index(imported.target.eos)

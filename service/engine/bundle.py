@@ -23,15 +23,18 @@ MODEL_CARD = "README.md"
 MAX_MANIFEST_BYTES: Final = 4 << 20
 MAX_FAULTS: Final = 100
 """Of a manifest that is wrong everywhere, so many are told."""
-MAX_ROW_NUMBERS: Final = 1 << 24
-"""Numbers of a state tensor for one row and position."""
+LONGEST_PLACE: Final = 200
+"""Of what the manifest calls the place of a fault, so many characters are told."""
+MAX_ROW_NUMBERS: Final = 1 << 20
+"""Numbers of the whole state for one row and position; a large Transformer has 200,000."""
 
-_STRICT = ConfigDict(extra="forbid")
-_Positive = Annotated[int, Field(gt=0)]
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Positive = Annotated[int, Field(gt=0, lt=1 << 63)]
 _Length = Annotated[int, Field(gt=0, le=65_536)]
 _BeamSize = Annotated[int, Field(gt=0, le=64)]
 _Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
-_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=255)]
 """A plain name: no separator and no leading dot, so no file outside the bundle can be meant."""
 
 SourceLayout = Literal["tag pieces eos", "pieces eos", "pieces"]
@@ -96,7 +99,7 @@ class DecodingDefaults:
 
     __pydantic_config__ = _STRICT
     beam_size: _BeamSize = 4
-    length_penalty: Annotated[float, Field(ge=0)] = 1.0
+    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class DataSet:
     __pydantic_config__ = _STRICT
     name: str
     licence: str
-    pairs: int
+    pairs: _Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,8 @@ class Provenance:
 
     __pydantic_config__ = _STRICT
     recipe: str
-    updates: int
-    target_tokens: int
+    updates: _Count
+    target_tokens: _Count
     data: tuple[DataSet, ...]
     origin: Origin | None = None
 
@@ -151,7 +154,7 @@ class FileSpec:
     """Size in bytes and SHA-256 of a file."""
 
     __pydantic_config__ = _STRICT
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: _Count
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -175,8 +178,8 @@ class ConfidenceSpec:
     __pydantic_config__ = _STRICT
     direction: str
     threshold: Annotated[float, Field(ge=0, le=100)]
-    bias: Annotated[float, Field(allow_inf_nan=False)]
-    slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    bias: float
+    slope: Annotated[float, Field(ge=0)]
     sentences: _Positive
     """That it was measured on."""
     error: Annotated[float, Field(ge=0, le=1)]
@@ -190,7 +193,7 @@ class Manifest:
     __pydantic_config__ = _STRICT
     format_version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
-    version: str
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64)]
     architecture: str
     parameters: _Positive
     precision: Literal["float32", "int8"]
@@ -262,7 +265,7 @@ def read_manifest(path: Path) -> Manifest:
         return TypeAdapter(Manifest).validate_python(raw)
     except ValidationError as error:
         wrong = error.errors()[:MAX_FAULTS]
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong]
+        faults = [f"{'.'.join(map(str, e['loc']))[:LONGEST_PLACE]}: {e['msg']}" for e in wrong]
         raise BundleError(str(path), faults) from error
 
 
@@ -305,9 +308,16 @@ def _reference_faults(manifest: Manifest) -> Iterator[str]:
     names = [spec.name for spec in manifest.state]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"state {name} is described twice"
+    numbers = 0
     for spec in manifest.state:
         if spec.shape[:1] != ("R",):
             yield f"state {spec.name} does not have its rows (R) on axis 0"
+        letters = [axis for axis in spec.shape if not isinstance(axis, int)]
+        if len(set(letters)) < len(letters):
+            yield f"state {spec.name} has an axis twice"
         sizes = [axis for axis in spec.shape if isinstance(axis, int)]
-        if min(sizes, default=1) < 1 or math.prod(sizes) > MAX_ROW_NUMBERS:
+        if min(sizes, default=1) < 1:
             yield f"state {spec.name} has axes of {sizes}, which is no size for a row"
+        numbers += math.prod(sizes)
+    if numbers > MAX_ROW_NUMBERS:
+        yield f"the state has {numbers} numbers for a row; at most {MAX_ROW_NUMBERS}"

@@ -12,7 +12,12 @@ from typing import Final
 
 DOMAINS: Final = frozenset({"", "ai.onnx", "com.microsoft"})
 """Operators that come with the runtime."""
-ENDLESS: Final = frozenset({"Loop", "Scan", "SequenceMap"})
+ENDLESS: Final = frozenset(
+    {"Loop", "Scan", "SequenceMap", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"}
+)
+"""Operators that run a graph of their own as often as a number says."""
+MAX_BYTES: Final = (1 << 31) - 1
+"""No protocol buffer can be larger."""
 MAX_PARTS: Final = 1_000_000
 """Fields that are looked at; the shipped models have a few thousand."""
 MAX_DEPTH: Final = 16
@@ -25,8 +30,8 @@ _MODEL_GRAPH, _MODEL_OPSETS, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _GRAPH_NODES, _GRAPH_TENSORS, _GRAPH_SPARSE = 1, 5, 15
 _NODE_TYPE, _NODE_ATTRIBUTES, _NODE_DOMAIN = 4, 5, 7
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_ATTRIBUTE_ONCE = (5, 6)
 _TENSOR_DIMS, _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 8, 13, 14
-_SPARSE_TENSORS = (1, 2)
 _OPSET_DOMAIN = 1
 
 
@@ -49,6 +54,8 @@ class _Reader:
             if self.parts > MAX_PARTS:
                 raise NotAGraph(f"has more than {MAX_PARTS} parts")
             key, at = _varint(data, at)
+            if key >> 32:  # the runtime would cut it down to the number of another field
+                raise NotAGraph("is no ONNX graph")
             number, kind = key >> 3, key & 7
             value: int | memoryview
             if kind == _VARINT:
@@ -88,7 +95,7 @@ class _Reader:
             elif number == _GRAPH_TENSORS:
                 self.tensor(_message(value))
             elif number == _GRAPH_SPARSE:
-                self.sparse(_message(value))
+                self.sparse()
 
     def node(self, data: memoryview, depth: int) -> None:
         for number, value in self.fields(data):
@@ -100,18 +107,21 @@ class _Reader:
                 self.attribute(_message(value), depth)
 
     def attribute(self, data: memoryview, depth: int) -> None:
+        once = set()
         for number, value in self.fields(data):
+            if number in _ATTRIBUTE_ONCE and number in once:
+                raise NotAGraph("has a part twice, which the runtime would make one of")
+            once.add(number)
             if number in _ATTRIBUTE_TENSORS:
                 self.tensor(_message(value))
             elif number in _ATTRIBUTE_GRAPHS:
                 self.graph(_message(value), depth + 1)
             elif number in _ATTRIBUTE_SPARSE:
-                self.sparse(_message(value))
+                self.sparse()
 
-    def sparse(self, data: memoryview) -> None:
-        for number, value in self.fields(data):
-            if number in _SPARSE_TENSORS:
-                self.tensor(_message(value))
+    def sparse(self) -> None:
+        # The runtime fills them up with zeros, as many as they say.
+        self.faults["has a sparse tensor, which can unfold to any size"] = None
 
     def tensor(self, data: memoryview) -> None:
         name, elements, outside = "a tensor", 1, False
@@ -135,6 +145,8 @@ class _Reader:
 
 def graph_file_faults(path: Path) -> list[str]:
     """What forbids to open the file; the first faults, if there are many."""
+    if path.stat().st_size > MAX_BYTES:
+        return [f"is larger than {MAX_BYTES} bytes"]
     reader = _Reader()
     try:
         reader.model(memoryview(path.read_bytes()))

@@ -28,19 +28,25 @@ class TrialLimits:
     """Address space of the process without a model; most of it is never used."""
     growth: int = 24
     """Address space for each byte of the bundle's files."""
+    most_bytes: int = 64 * GIB
+    """Of address space, whatever the files say: a file can be long and hold nothing."""
 
 
 def try_out(path: Path, limits: TrialLimits = TrialLimits()) -> None:
     """Raises BundleError unless the bundle can be opened and decodes a sentence."""
     size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    space = limits.base_bytes + limits.growth * size
+    space = limits.base_bytes + min(limits.growth * size, limits.most_bytes)
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    paths = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     try:
-        # No shell, and the arguments are ours.
+        # No shell, and the arguments are ours. With -P no module comes from where we happen to
+        # stand, which may be the bundle itself.
         ended = subprocess.run(  # nosec B603
-            [sys.executable, "-m", __name__, str(path.absolute()), str(space)],
+            [sys.executable, "-P", "-m", __name__, str(path.absolute()), str(space)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # libraries may say any amount there
             timeout=limits.seconds,
             env=environment,
             check=False,

@@ -97,6 +97,26 @@ def test_a_changed_file_is_read_again(path):
     assert keys.find(new) == Caller("new", frozenset(BOTH))
 
 
+def test_a_mounted_secret_is_read_again(tmp_path):
+    """Fails when the link is looked at and not what it leads to: Kubernetes lets `keys` point into
+    `..data`, and exchanges that link alone."""
+    clock = Clock()
+    secrets = []
+    for version in ("..1", "..2"):
+        secret, line = new_key("web")
+        secrets.append(secret)
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "keys").write_text(line, "utf-8")
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "keys").symlink_to("..data/keys")
+    keys = KeyFile(tmp_path / "keys", clock)
+    assert keys.find(secrets[0]) is not None
+    (tmp_path / "..new").symlink_to("..2")
+    os.replace(tmp_path / "..new", tmp_path / "..data")
+    clock.now += RELOAD_SECONDS
+    assert [keys.find(secret) is not None for secret in secrets] == [False, True]
+
+
 @pytest.mark.parametrize("slip", ["broken", None])
 def test_a_slip_changes_nothing(path, slip, caplog):
     """A file that is broken or gone locks nobody out, and is told of."""

@@ -16,6 +16,8 @@ from tests.fakes import make_engine
 from tests.serving import every_route
 
 BODY = {"text": "hello", "source": "en", "target": "ko"}
+LIBRE = {"q": "hello", "source": "en", "target": "ko"}
+DEEPL = {"text": "hello", "target_lang": "KO"}
 OPEN = {
     "/", "/web/{name}",
     "/startupz", "/livez", "/readyz", "/metrics",
@@ -129,18 +131,16 @@ async def test_admin_routes_need_an_admin(client, secrets):
 
 def ways(secret):
     """A translation in every protocol, with the key in each place that the protocol has for it."""
-    native, libre = ("/v1/translate", BODY), {"q": "hello", "source": "en", "target": "ko"}
-    deepl = {"text": "hello", "target_lang": "KO"}
     for headers in (bearer(secret), {"X-API-Key": secret}):
-        yield native[0], {"json": native[1], "headers": headers}
+        yield "/v1/translate", {"json": BODY, "headers": headers}
     for name in ("api_key", "apiKey"):
-        yield "/translate", {"json": libre | {name: secret}}
-        yield "/translate", {"data": libre | {name: secret}}
-    yield "/translate", {"json": libre, "params": {"api_key": secret}}
-    yield "/translate", {"json": libre, "headers": bearer(secret)}
-    yield "/v2/translate", {"data": deepl, "headers": {"Authorization": f"DeepL-Auth-Key {secret}"}}
-    yield "/v2/translate", {"data": deepl | {"auth_key": secret}}
-    yield "/v2/translate", {"params": deepl | {"auth_key": secret}}
+        yield "/translate", {"json": LIBRE | {name: secret}}
+        yield "/translate", {"data": LIBRE | {name: secret}}
+    yield "/translate", {"json": LIBRE, "params": {"api_key": secret}}
+    yield "/translate", {"json": LIBRE, "headers": bearer(secret)}
+    yield "/v2/translate", {"data": DEEPL, "headers": {"Authorization": f"DeepL-Auth-Key {secret}"}}
+    yield "/v2/translate", {"data": DEEPL | {"auth_key": secret}}
+    yield "/v2/translate", {"params": DEEPL | {"auth_key": secret}}
 
 
 async def test_a_key_is_accepted_in_each_protocol_s_own_way(client, secrets):
@@ -152,10 +152,59 @@ async def test_a_key_is_accepted_in_each_protocol_s_own_way(client, secrets):
         assert (await client.post(path, **request)).status_code in (401, 403), (path, request)
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "statuses", "words"),
+    [
+        ("/v1/translate", BODY, (401, 401, 429, 429), lambda body: body["error"]["message"]),
+        ("/translate", LIBRE, (400, 403, 403, 429), lambda body: body["error"]),
+        ("/v2/translate", DEEPL, (403, 403, 456, 429), lambda body: body["message"]),
+    ],
+)
+async def test_each_protocol_refuses_in_its_own_way(client, secrets, path, fields, statuses, words):
+    """Fails when a status or a shape is another's: clients tell a wrong key, a quota that is used
+    up and too much at once apart by these."""
+    asked = [({}, 1), (bearer("s2s_wrong"), 1), (bearer(secrets["user"]), 3)]
+    asked.append((bearer(secrets["often"]), 2))
+    for (headers, times), status in zip(asked, statuses, strict=True):
+        for _ in range(times):
+            answer = await client.post(path, json=fields, headers=headers)
+        assert answer.status_code == status
+        assert isinstance(words(answer.json()), str)
+        later = "retry-after" in answer.headers
+        assert later == (headers == bearer(secrets["often"]))
+
+
+async def test_no_route_repeats_a_key(app, client, secrets, caplog):
+    """Fails when a route of any protocol, known or to come, shows what it was sent as a key in a
+    header, a field or the query: in its answer, in the log or in what the log has for machines."""
+    caplog.set_level(logging.WARNING, logger="httpx")  # the test's own client
+    caplog.set_level(logging.DEBUG)  # the last one decides for all what is kept
+    shown = []
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError
+
+    for path, method in every_route(app):
+        for secret in (secrets["free"], secrets["boss"], "s2s_wrong"):
+            fields = {"api_key": secret, "auth_key": secret}
+            for request in (
+                {"headers": bearer(secret), "json": fields},
+                {"headers": {"X-API-Key": secret}, "data": fields},
+                {"headers": {"Authorization": f"DeepL-Auth-Key {secret}"}, "params": fields},
+                {"headers": {"Authorization": secret}, "content": secret.encode()},
+            ):
+                answer = await client.request(method, re.sub("[{}]", "", path), **request)
+                shown += [answer.text, str(answer.headers)]
+    shown += [(await client.get("/metrics")).text, *(str(vars(each)) for each in caplog.records)]
+    assert "Traceback" in caplog.text
+    assert not any("s2s_" in text for text in shown)
+
+
 async def test_no_key_is_in_the_log_or_the_metrics_or_an_error(client, secrets, caplog):
     """Fails when any of them repeats what a caller sent as a key, right or wrong."""
-    caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, logger="httpx")  # the test's own client
+    caplog.set_level(logging.DEBUG)  # the last one decides for all what is kept
     shown = []
     for secret in (*secrets.values(), "s2s_wrong"):
         for path, request in ways(secret):
@@ -164,4 +213,5 @@ async def test_no_key_is_in_the_log_or_the_metrics_or_an_error(client, secrets, 
                 answer = await client.post(path, **each)
                 shown += [answer.text, str(answer.headers)]
     shown += [(await client.get("/metrics")).text, caplog.text]
+    assert "POST /v2/translate 200" in caplog.text
     assert not any("s2s_" in text for text in shown)

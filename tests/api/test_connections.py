@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
+from starlette.responses import Response, StreamingResponse
 
 from service.api.patience import HttpLimits, SlowReader, patient_receive, patient_send
 from service.app import Loaded, create_app
@@ -107,6 +108,75 @@ async def test_a_client_that_does_not_read_is_left():
     send = patient_send(stuck, HttpLimits(100, read_seconds=0.05))
     with pytest.raises(SlowReader):
         await send({"type": "http.response.body", "body": b"x"})
+
+
+async def test_every_answer_has_a_time_to_be_taken():
+    """Fails when the middleware does not look after it: a request ends, whatever the server."""
+    app = create_app(Settings(read_seconds=0.05), lambda *_: Loaded((), ()))
+    scope = {"type": "http", "method": "GET", "path": "/livez", "headers": [], "query_string": b""}
+
+    async def stuck(_):
+        await asyncio.Event().wait()
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async with asyncio.timeout(20):
+        await app(scope, receive, stuck)
+
+
+@contextmanager
+def unread(port, path):
+    """A client that asks, takes next to nothing and keeps the connection open."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "size"), [("/whole", 20_000_000), ("/whole", 50_000), ("/parts", 20_000_000)]
+)
+def test_the_connection_of_a_client_that_does_not_read_is_cut(path, size):
+    """Fails when the server keeps what nobody takes, as uvicorn does: it waits for ever for its
+    last bytes to be on their way, and holds them and the connection."""
+    settings = Settings(port=0, log_level="error", read_seconds=0.2)
+    app = create_app(settings, lambda _, metrics: Loaded((make_engine(metrics=metrics),), ()))
+
+    @app.get("/whole")
+    async def whole() -> Response:
+        return Response(b"x" * size)
+
+    @app.get("/parts")
+    async def parts() -> Response:
+        async def some():
+            for _ in range(size // 10_000):
+                yield b"x" * 10_000
+
+        return StreamingResponse(some())
+
+    server = uvicorn.Server(server_config(app, settings))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        listening = server.servers[0].sockets[0]
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
+        with unread(listening.getsockname()[1], path):
+            wait_until(lambda: bool(server.server_state.connections))
+            wait_until(lambda: not server.server_state.connections)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_waited_for():
+    """Fails when it is read before it is refused."""
+    head = b"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with serving() as port, socket.create_connection(("127.0.0.1", port)) as large:
+        large.sendall(head + b"Content-Length: 99999999\r\n\r\n")
+        assert until_closed(large).startswith(b"HTTP/1.1 413 ")
 
 
 def test_metrics_can_have_a_port_of_their_own():

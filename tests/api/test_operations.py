@@ -8,6 +8,7 @@ import pytest
 
 from service.app import Loaded, create_app, open_repository
 from service.engine.engine import Engine
+from service.engine.supervisor import Backoff
 from service.engine.waiting import Standing
 from service.errors import BundleError
 from service.metrics import Metrics
@@ -88,7 +89,7 @@ async def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):
     """Fails when a bundle is opened here that has not been opened elsewhere before."""
     write_bundle(tmp_path / "a")
 
-    def refuse(path):
+    def refuse(path, _):
         raise BundleError(str(path), ["it crashes"])
 
     monkeypatch.setattr("service.app.try_out", refuse)
@@ -202,6 +203,20 @@ async def test_a_request_id_travels_back(client):
     assert made.headers["X-Request-Id"] not in ("", "a b\tc")
 
 
+def test_a_dead_worker_makes_it_unready():
+    """Fails when readiness does not tell: whoever shares out the load would send more."""
+
+    def die(_):
+        raise SystemExit
+
+    engine = make_engine(EchoModel(before_step=die), backoff=Backoff(first=3600))
+    with serve(app_over(engine)) as url:
+        assert httpx.post(f"{url}/v1/translate", json=BODY).status_code == 503
+        wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
+        assert "stopped: fake" in httpx.get(f"{url}/readyz").text
+        assert httpx.get(f"{url}/livez").status_code == 200
+
+
 def test_a_failing_model_answers_503_without_its_words():
     """Fails when a caller learns what only the log should know."""
     model = GatedModel(fails=True)
@@ -241,42 +256,67 @@ def test_a_full_queue_answers_429_with_a_time():
         assert [answer.status_code for answer in answers] == [200, 200]
 
 
-def test_a_client_that_leaves_frees_its_place():
-    """Fails when the work goes on for nobody: its rows are out of the batch at the next step, and
-    the next caller is served."""
+def rows_after(model, engine, url):
+    """Asks once more while the model waits at a step, and lets it go -> the rows of each step that
+    follows. Whoever is still there runs beside the newcomer, and is seen."""
+    answers = []
+
+    def ask():
+        answers.append(httpx.post(f"{url}/v1/translate", json=BODY, timeout=30))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    wait_until(lambda: engine.scheduler.waiting[0] == 1)
+    steps = len(model.rows)
+    model.opened.set()
+    thread.join(20)
+    assert answers[0].json()["translations"][0]["text"] == "hello"
+    return set(model.rows[steps:])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/translate", BODY | {"text": "a b c"}),
+        ("/v1/translate", BODY | {"text": "a b c", "stream": True}),
+        ("/translate", {"q": "a b c", "source": "en", "target": "ko"}),
+        ("/v2/translate", {"text": ["a b c"], "source_lang": "EN", "target_lang": "KO"}),
+    ],
+)
+def test_a_client_that_leaves_frees_its_place(path, body):
+    """Fails when the work goes on for nobody, in any protocol: its rows are out of the batch after
+    the step that was running, and the next caller has them."""
     model = GatedModel()
     engine = make_engine(model)
     with serve(app_over(engine)) as url:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/v1/translate", json=BODY | {"text": "a b c. " * 3}, timeout=0.5)
+            httpx.post(f"{url}{path}", json=body, timeout=0.5)
         assert model.reached.is_set()
-        counted = 'route="/v1/translate",status="499"} 1.0'
+        counted = f'route="{path}",status="499"}} 1.0'
         wait_until(lambda: counted in httpx.get(f"{url}/metrics").text)
-        steps = len(model.rows)
-        model.opened.set()
-        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
-        assert answer.json()["translations"][0]["text"] == "hello"
-        # The batch of the client that left ended after the step that it was in.
-        assert steps == 1
-        beam_size = engine.manifest.decoding.beam_size
-        assert set(model.rows[1:]) == {beam_size}
+        assert rows_after(model, engine, url) == {engine.manifest.decoding.beam_size}
 
 
-def test_what_is_too_late_is_dropped():
-    """Fails without a deadline, or when the work goes on after it: the caller has a 504 in time,
-    and the rows are out of the batch after the step that was running."""
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/translate", BODY),
+        ("/v1/translate", BODY | {"stream": True}),
+        ("/translate", {"q": "hello", "source": "en", "target": "ko"}),
+        ("/v2/translate", {"text": ["hello"], "source_lang": "EN", "target_lang": "KO"}),
+    ],
+)
+def test_what_is_too_late_is_dropped(path, body):
+    """Fails without a deadline in any protocol, or when the work goes on after it: the caller has
+    a 504 in time, and the rows are out of the batch after the step that was running."""
     model = GatedModel()
     engine = make_engine(model)
     with serve(app_over(engine)) as url:
         headers = {"X-Request-Timeout": "0.2"}
-        answer = httpx.post(f"{url}/v1/translate", json=BODY, headers=headers, timeout=30)
+        answer = httpx.post(f"{url}{path}", json=body, headers=headers, timeout=10)
         assert answer.status_code == 504
-        assert answer.json()["error"]["code"] == "deadline_exceeded"
-        steps = len(model.rows)
-        model.opened.set()
-        answer = httpx.post(f"{url}/v1/translate", json=BODY, timeout=30)
-        assert answer.json()["translations"][0]["text"] == "hello"
-        assert set(model.rows[steps:]) == {engine.manifest.decoding.beam_size}
+        assert "not ready within 0.2 s" in answer.text
+        assert rows_after(model, engine, url) == {engine.manifest.decoding.beam_size}
 
 
 def test_nobody_gets_more_time_than_the_setting_gives():

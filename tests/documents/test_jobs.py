@@ -1,6 +1,8 @@
 """Jobs: who may ask for them, how many there may be, and how they end."""
 
 import asyncio
+import errno
+from pathlib import Path
 
 import pytest
 
@@ -223,6 +225,23 @@ async def test_a_disk_that_takes_nothing_fails_the_job(clock, tmp_path):
     jobs = DocumentJobs(JobLimits(), shelf, clock)
     job = await finished(jobs)
     assert isinstance(jobs.status("me", job).error, StoreFailed)
+
+
+def test_a_full_disk_keeps_no_part_of_a_file(tmp_path, monkeypatch):
+    """Fails when what was written before the disk was full stays there: it takes the room of
+    others, and is no document."""
+    shelf = DirectoryShelf(tmp_path / "shelf")
+    write = Path.write_bytes
+
+    def fill(path, data):
+        write(path, data[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(StoreFailed) as refused:
+        shelf.put("a", b"translated")
+    assert "shelf" not in str(refused.value)
+    assert list((tmp_path / "shelf").iterdir()) == []
 
 
 def test_a_shelf_begins_empty(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.engine.request import Decoded, DecodingOptions
 from service.engine.scheduler import PATIENCE, Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
-from service.engine.waiting import BULK_SECONDS, Standing
+from service.engine.waiting import Standing
 from service.errors import EngineFailed, Overloaded
 
 
@@ -67,7 +67,7 @@ def test_every_sentence_runs_once_within_budget(shapes, workers, batch_rows, see
         waiting = [ticket for ticket in waiting if ticket not in chosen]
         rows = sum(ticket.beam_size for ticket in now)
         longest = max((ticket.length for ticket in now), default=0)
-        assert len(now) <= 1 or limits.allow(rows, longest)
+        assert len(now) <= 1 or (rows <= batch_rows and rows * longest <= 100)
     assert len(served) == len(set(served)) == len(shapes)
     assert scheduler.waiting == (0, 0)
 
@@ -197,9 +197,12 @@ def test_without_workers_nobody_waits():
 def test_other_workers_take_the_part_of_a_dead_one():
     """Fails when a dead worker's share is kept for it."""
     scheduler = Scheduler(SchedulerLimits(), workers=2)
-    tickets = scheduler.submit([sentence(5)] * 8)
+    scheduler.submit([sentence(5)] * 8)
+    taken = scheduler.take(1, [])
+    assert len(taken) == 4
+    tickets = scheduler.submit([sentence(5)] * 4)
     scheduler.lose(1)
-    assert set(scheduler.take(0, [])) == set(tickets)
+    assert len(scheduler.take(0, [])) == 4 + len(tickets)
 
 
 def test_equal_sentences_leave_in_order_of_arrival():
@@ -383,7 +386,7 @@ def test_time_brings_bulk_to_the_front():
     now = [0.0]
     scheduler = Scheduler(SchedulerLimits(batch_rows=1), clock=lambda: now[0])
     scheduler.submit([sentence(9)], standing=Standing.BULK)
-    for now[0] in (1.0, BULK_SECONDS - 1, BULK_SECONDS + 1):
+    for now[0] in (1.0, 29.0, 31.0):
         scheduler.submit([sentence(5)])
     assert served_first(scheduler) == [5, 5, 9, 5]
 

@@ -1,5 +1,6 @@
 """Whatever happens to a model, no waiter is forgotten."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,42 @@ def test_a_dying_worker_fails_all_that_wait_and_is_replaced():
     engine.close()
     labels = {"model": "fake", "version": "1"}
     assert metrics.registry.get_sample_value("seq2serve_worker_deaths_total", labels) == 1
+
+
+def test_a_worker_that_dies_between_two_steps_is_missed_too():
+    """Fails when only a step that fails answers for its sentences: those of a worker that ended
+    elsewhere would wait for ever."""
+    engine = make_engine()
+    report = engine.scheduler.report_speed
+
+    def die_once(*_):
+        engine.scheduler.report_speed = report
+        raise SystemExit
+
+    engine.scheduler.report_speed = die_once
+    (ticket,) = engine.submit([LONG])
+    with pytest.raises(EngineFailed, match="decoding failed"):
+        ticket.future.result(10)
+    wait_until(lambda: engine.healthy)
+    engine.close()
+
+
+def test_a_death_is_followed_by_a_pause():
+    """Fails when a successor begins at once."""
+    died = []
+
+    def die(_):
+        died.append(1)
+        raise SystemExit
+
+    engine = make_engine(EchoModel(before_step=die), backoff=Backoff(first=3600))
+    (ticket,) = engine.submit([SENTENCE])
+    with pytest.raises(EngineFailed):
+        ticket.future.result(10)
+    wait_until(lambda: engine.supervisor._posts[0].replace_at is not None)
+    assert engine.supervisor._until_next() > 0
+    assert engine.supervisor._posts[0].replace_at - time.monotonic() > 5
+    engine.close()
 
 
 def test_an_engine_without_workers_is_not_healthy():
