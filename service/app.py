@@ -43,10 +43,10 @@ from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository, RepositorySettings
 from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
-from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
 from service.tracing import Tracing, open_tracing
+from service.translation.translator import Translator
 
 logger = logging.getLogger(__name__)
 

@@ -48,17 +48,17 @@ class AccessLog:
             fields["reason"] = exchange.reason
         if exchange.caller:
             fields["key"] = exchange.caller
-        result, wanted = exchange.result, exchange.wanted
-        if result is not None:
+        took, wanted = exchange.summary, exchange.wanted
+        if took is not None:
             fields |= {
-                "model": result.model,
-                "characters": result.characters,
-                "source_tokens": result.source_tokens,
-                "target_tokens": result.target_tokens,
-                "timings": {stage: round(s, 6) for stage, s in result.timings.items()},
+                "model": took.model,
+                "characters": took.characters,
+                "source_tokens": took.source_tokens,
+                "target_tokens": took.target_tokens,
+                "timings": {stage: round(s, 6) for stage, s in took.timings.items()},
             }
         if self._texts and wanted is not None:
             fields["texts"] = wanted.texts
-            if result is not None:
-                fields["translations"] = [t.hypotheses[0].text for t in result.translations]
+            if took is not None:
+                fields["translations"] = exchange.translations
         return fields

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.api.texts import sound_text
-from service.decoding import DecodingChoice
+from service.translation.decoding import DecodingChoice
 
 
 class Decoding(BaseModel):

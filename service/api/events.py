@@ -13,7 +13,7 @@ from service.api.errors import native_body
 from service.api.faults import INTERNAL, fault_of
 from service.api.schemas import TranslationAnswer, Usage, detection, span
 from service.api.telling import Telling
-from service.streaming import (
+from service.translation.streaming import (
     PartOfSentence,
     StreamedSentence,
     StreamedText,
@@ -84,13 +84,8 @@ def said(event: StreamEvent, target: str) -> tuple[str, dict[str, Any]]:
             return "text", _present(
                 {**said, "model": model, "detected": _plain(detected) if detected else None}
             )
-        case StreamEnd(model):
-            usage = Usage(
-                characters=event.characters,
-                source_tokens=event.source_tokens,
-                target_tokens=event.target_tokens,
-            )
-            return "done", _present({"model": model, "usage": _plain(usage)})
+        case StreamEnd(summary):
+            return "done", _present({"model": summary.model, "usage": _plain(Usage.of(summary))})
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

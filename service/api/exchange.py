@@ -3,11 +3,12 @@ made of. Whoever answers may add the result to it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from service.pipeline import TranslationRequest, TranslationResult
+from service.translation.request import TranslationRequest
+from service.translation.result import Summary
 
 EXCHANGE = "seq2serve.exchange"
 """Where it is in the scope of a request."""
@@ -33,7 +34,10 @@ class Exchange:
     caller: str = ""
     """Name of the key."""
     wanted: TranslationRequest | None = None
-    result: TranslationResult | None = None
+    summary: Summary | None = None
+    """What the translation took, once it is whole."""
+    translations: list[str] = field(default_factory=list)
+    """The texts that were answered, if the log wants them."""
 
 
 def exchange_of(scope: Scope) -> Exchange | None:

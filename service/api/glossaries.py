@@ -48,7 +48,7 @@ class GlossaryBody(BaseModel):
 
     def to_store(self, service: Service) -> list[Dictionary]:
         """In the store's words. Raises InvalidRequest."""
-        known = served_languages(service.translator)
+        known = served_languages(service.translator.catalogue)
         problems = [
             Problem(f"dictionaries.{number}.{field}", f"served languages: {', '.join(known)}")
             for number, each in enumerate(self.dictionaries)

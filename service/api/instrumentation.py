@@ -130,18 +130,18 @@ def _declared_length(headers: Mapping[str, str]) -> int:
 
 
 def _ended(exchange: Exchange) -> Ended:
-    status, result = exchange.status or 499, exchange.result
+    status, took = exchange.status or 499, exchange.summary
     attributes: dict[str, str | int] = {
         "http.request.method": exchange.method,
         "http.route": exchange.route,
         "http.response.status_code": status,
         "seq2serve.request_id": exchange.request_id,
     }
-    if result is not None:
+    if took is not None:
         attributes |= {
-            "seq2serve.model": result.model or "",
-            "seq2serve.source_tokens": result.source_tokens,
-            "seq2serve.target_tokens": result.target_tokens,
+            "seq2serve.model": took.model or "",
+            "seq2serve.source_tokens": took.source_tokens,
+            "seq2serve.target_tokens": took.target_tokens,
         }
     return Ended(
         f"{exchange.method} {exchange.route}",
@@ -149,7 +149,7 @@ def _ended(exchange: Exchange) -> Ended:
         exchange.headers,
         attributes,
         status >= 500,
-        {} if result is None else result.timings,
+        {} if took is None else took.timings,
     )
 
 
@@ -161,8 +161,8 @@ def _noting(send: Send, exchange: Exchange, id_headers: tuple[str, ...]) -> Send
             for name in id_headers:
                 headers[name] = exchange.request_id
             headers.setdefault(*NO_SNIFFING)
-            if exchange.result is not None:
-                headers[SERVER_TIMING] = server_timing(exchange.result.timings)
+            if exchange.summary is not None:
+                headers[SERVER_TIMING] = server_timing(exchange.summary.timings)
         await send(message)
 
     return noting

@@ -67,7 +67,7 @@ async def translate(
 )
 async def models(service: ServiceOf) -> ModelsAnswer:
     """What each model translates, how large and how good it is, and what it was trained on."""
-    served = service.translator.served
+    served = service.translator.catalogue.served
     return ModelsAnswer(
         models=[describe(model, served.is_default(model)) for model in served.by_name.values()]
     )
@@ -81,7 +81,7 @@ async def models(service: ServiceOf) -> ModelsAnswer:
 )
 async def languages(service: ServiceOf) -> LanguagesAnswer:
     """Every source language with the languages that it can be translated into."""
-    targets = targets_by_source(service.translator)
+    targets = targets_by_source(service.translator.catalogue)
     return LanguagesAnswer(
         languages=[
             LanguageAnswer(code=code, name=name(code), targets=into)

@@ -14,14 +14,20 @@ from service.api.text_fields import (
     glossary_of,
 )
 from service.api.texts import sound_text
-from service.assembly import SentenceAlignment, SentenceScores, Translation
 from service.engine.vocabulary import Piece
-from service.pipeline import TranslationRequest, TranslationResult
 from service.text.alignment import Span
 from service.text.language import Detection
 from service.text.markup import TextFormat
 from service.text.quality import Fault
 from service.text.segmentation import Splitting
+from service.translation.request import TranslationRequest
+from service.translation.result import (
+    SentenceAlignment,
+    SentenceScores,
+    Summary,
+    Translation,
+    TranslationResult,
+)
 
 
 def _sound_texts(value: Any) -> Any:
@@ -386,6 +392,15 @@ class Usage(BaseModel):
     source_tokens: int = Field(description="Pieces read, control symbols included.", examples=[11])
     target_tokens: int = Field(description="Pieces of the best hypotheses.", examples=[9])
 
+    @classmethod
+    def of(cls, took: Summary) -> "Usage":
+        """The pipeline's summary in the words of this API."""
+        return cls(
+            characters=took.characters,
+            source_tokens=took.source_tokens,
+            target_tokens=took.target_tokens,
+        )
+
 
 class TranslateAnswer(BaseModel):
     """Translations in the order of the texts."""
@@ -420,13 +435,9 @@ class TranslateAnswer(BaseModel):
     def of(cls, result: TranslationResult, target: str) -> "TranslateAnswer":
         """The pipeline's result in the words of this API."""
         return cls(
-            model=result.model,
+            model=result.summary.model,
             translations=[TranslationAnswer.of(each, target) for each in result.translations],
-            usage=Usage(
-                characters=result.characters,
-                source_tokens=result.source_tokens,
-                target_tokens=result.target_tokens,
-            ),
+            usage=Usage.of(result.summary),
         )
 
 

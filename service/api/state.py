@@ -10,7 +10,7 @@ from service.documents.jobs import DocumentJobs
 from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
-from service.pipeline import Translator
+from service.translation.translator import Translator
 
 
 class NotReady(Exception):
@@ -41,7 +41,7 @@ class Service:
     @property
     def translator(self) -> Translator:
         """Raises NotReady while there is no model."""
-        if not self.repository.started or not self._translator.models:
+        if not self.repository.started or not self._translator.catalogue.models:
             raise NotReady(self._why_not())
         return self._translator
 
@@ -52,7 +52,7 @@ class Service:
 
     def check_ready(self) -> None:
         """Raises NotReady unless there is a model and each takes work."""
-        models = self.translator.models.items()
+        models = self.translator.catalogue.models.items()
         stopped = [name for name, model in models if not model.healthy]
         if stopped:
             raise NotReady(f"stopped: {', '.join(stopped)}")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from service.streaming import StreamEvent
+from service.translation.streaming import StreamEvent
 
 AHEAD = 16
 """Events that wait for a slow reader. Then the work waits too, and nothing piles up."""

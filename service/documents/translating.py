@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from service.documents.document import Document
-from service.flights import Sleep, patiently
-from service.pipeline import TranslationRequest, Translator
+from service.translation.flights import Sleep, patiently
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 
 AT_ONCE = 8000
 """Characters that are in the queue at a time: enough to keep the workers busy, and few beside what

@@ -7,7 +7,8 @@ import pytest
 from service.documents.reading import read_document
 from service.documents.translating import portions, translate_document
 from service.errors import EngineFailed, Overloaded
-from service.pipeline import TranslationRequest, Translator
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.fakes import EOS, EchoModel, make_engine
 
 WANTED = TranslationRequest((), "en", "ko")
@@ -54,7 +55,7 @@ async def test_a_document_comes_back_translated(translator):
 
 async def test_a_long_document_waits_for_others(translator):
     """It is in the queue a little at a time, as bulk, and comes again when the queue is full."""
-    busy = Busy(translator.served, [Overloaded(3), Overloaded(2)])
+    busy = Busy(translator.catalogue.served, [Overloaded(3), Overloaded(2)])
     document = read_document("a.txt", b"word " * 100 + b"\n" + b"text\n" * 3000)
     slept, reports = [], []
 
@@ -90,7 +91,7 @@ async def test_a_text_without_translation_stays():
 
 async def test_other_errors_end_it(translator):
     """Waiting would not help."""
-    busy = Busy(translator.served, [EngineFailed("broken")])
+    busy = Busy(translator.catalogue.served, [EngineFailed("broken")])
     document = read_document("a.txt", b"Hello")
     with pytest.raises(EngineFailed):
         await translate_document(busy, document, WANTED, lambda _: None, asyncio.sleep)

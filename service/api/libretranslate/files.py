@@ -15,7 +15,7 @@ from service.api.state import ServiceOf
 from service.api.uploading import FILE_CONTENT, Upload, attachment, start_document
 from service.api.urgency import within
 from service.errors import DeadlineExceeded
-from service.pipeline import TranslationRequest
+from service.translation.request import TranslationRequest
 
 PATH = "/translate_file"
 OWNER = "/download_file"

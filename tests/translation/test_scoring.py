@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.engine.bundle import ConfidenceSpec
 from service.engine.request import Decoded, FinishReason
 from service.engine.search import hypothesis
-from service.scoring import confidence, mean_score, text_confidence
+from service.translation.scoring import confidence, mean_score, text_confidence
 
 SPEC = ConfidenceSpec("en-ko", 25.0, 4.0, 6.0, 1000, 0.02)
 

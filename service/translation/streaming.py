@@ -5,17 +5,25 @@ of how one is translated, and a long text takes no more room in the queue than a
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from service.assembly import SentenceAlignment, SentenceScores, Translation, shift_pieces
 from service.engine.bundle import Direction
-from service.flights import Flights, Sleep
-from service.pipeline import TranslationRequest, TranslationResult, Translator
 from service.text.alignment import Span, WordLink
 from service.text.language import Detection
 from service.text.markup import TextFormat
 from service.text.segmentation import Segmentation, Splitting
+from service.translation.flights import Flights, Sleep
+from service.translation.pieces import shift_pieces
+from service.translation.request import TranslationRequest
+from service.translation.result import (
+    SentenceAlignment,
+    SentenceScores,
+    Summary,
+    Translation,
+)
+from service.translation.translator import Translator
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,7 @@ class StreamedText:
 class StreamEnd:
     """The end of all texts."""
 
-    model: str | None
-    characters: int
-    source_tokens: int
-    target_tokens: int
+    summary: Summary
 
 
 StreamEvent = PartOfSentence | StreamedSentence | StreamedText | StreamEnd
@@ -81,15 +86,24 @@ class Plan:
 class _Sums:
     """What was used so far."""
 
+    started: float
     characters: int
     source_tokens: int = 0
     target_tokens: int = 0
     model: str | None = None
+    timings: dict[str, float] = field(default_factory=dict)
 
-    def add(self, result: TranslationResult) -> None:
-        self.source_tokens += result.source_tokens
-        self.target_tokens += result.target_tokens
-        self.model = self.model or result.model
+    def add(self, took: Summary) -> None:
+        self.source_tokens += took.source_tokens
+        self.target_tokens += took.target_tokens
+        self.model = self.model or took.model
+        # Sentences are translated side by side: of each stage the longest counts.
+        for stage, seconds in took.timings.items():
+            self.timings[stage] = max(seconds, self.timings.get(stage, 0.0))
+
+    def summary(self) -> Summary:
+        timings = self.timings | {"total": time.monotonic() - self.started}
+        return Summary(self.model, self.characters, self.source_tokens, self.target_tokens, timings)
 
 
 async def stream(
@@ -97,8 +111,8 @@ async def stream(
 ) -> AsyncGenerator[StreamEvent, None]:
     """Translates as Translator.translate does, and raises what that raises; Overloaded only before
     the first event, later it waits for room. To close it takes its sentences out of the queue."""
+    sums = _Sums(time.monotonic(), request.characters)
     plans = await make_plans(translator, request)
-    sums = _Sums(sum(map(len, request.texts)))
     flights = Flights(translator, (each for plan in plans for each in plan.requests), sleep)
     try:
         for text, plan in enumerate(plans):
@@ -109,7 +123,7 @@ async def stream(
                 async for said in flight.said():
                     yield PartOfSentence(text, sentence, said)
                 result = await flight.result()
-                sums.add(result)
+                sums.add(result.summary)
                 (translation,) = result.translations
                 model = model or translation.model
                 start = end + len(before)
@@ -119,7 +133,7 @@ async def stream(
                 yield StreamedSentence(text, sentence, before, span, place, translation)
             after = plan.segmentation.gaps[-1]
             yield StreamedText(text, after, plan.source, model, plan.detected)
-        yield StreamEnd(sums.model, sums.characters, sums.source_tokens, sums.target_tokens)
+        yield StreamEnd(sums.summary())
     finally:
         await flights.close()
 

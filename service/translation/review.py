@@ -5,13 +5,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from service.decoding import second_try
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import Decoded, FinishReason
 from service.engine.search import SearchInput
 from service.engine.waiting import Standing
 from service.text.quality import Fault, faults, severity
+from service.translation.decoding import second_try
 
 MANY = 20
 """Sentences. More are judged in another thread, so that the event loop only waits."""

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 from service.errors import Overloaded
-from service.pipeline import TranslationRequest, TranslationResult, Translator
+from service.translation.request import TranslationRequest
+from service.translation.result import TranslationResult
+from service.translation.translator import Translator
 
 HALF = "\ufffd"
 """What is made of a character of which only some bytes were said."""

@@ -8,10 +8,11 @@ import pytest
 from service.app import Loaded, create_app
 from service.engine.bundle import Direction
 from service.errors import NoAlignment, UnsupportedDirection
-from service.pipeline import TranslationRequest, Translator
-from service.pivot import pivots
 from service.settings import Settings
 from service.text.glossary import Glossary, Term
+from service.translation.pivot import pivots
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.fakes import make_engine
 
 KO_EN, EN_DE, DE_FR = (("ko", "en"),), (("en", "de"),), (("de", "fr"),)
@@ -55,7 +56,7 @@ async def test_a_direction_without_a_model_goes_by_the_middle(engines):
     assert [(t.source, t.model, t.pivot) for t in result.translations] == [("ko", "b", "en")] * 2
     direct = await translator.translate(request("ko", "en"))
     assert [t.pivot for t in direct.translations] == [None, None]
-    assert translator.sources(None, "de") == ("en", "ko")
+    assert translator.catalogue.sources(None, "de") == ("en", "ko")
 
 
 async def test_what_two_steps_cannot_give_is_refused(engines):
@@ -98,4 +99,4 @@ async def test_nothing_is_pivoted_unless_it_is_wanted(engines):
     translator = Translator(engines)
     with pytest.raises(UnsupportedDirection):
         await translator.translate(request())
-    assert translator.sources(None, "de") == ("en",)
+    assert translator.catalogue.sources(None, "de") == ("en",)

@@ -14,7 +14,7 @@ from service.engine.vocabulary import Vocabulary
 from service.settings import Settings
 from tests.serving import serve
 
-MODELS = Path(__file__).parent.parent / "models"
+MODELS = Path(__file__).parents[2] / "models"
 VOCABULARY = Vocabulary(MODELS / "en-ko-transformer/tokenizer.model")
 TEXTS = [
     "My brother bought two red apples at the market yesterday.",

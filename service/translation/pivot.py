@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from service.assembly import Translation
-from service.decoding import DecodingChoice
 from service.engine.bundle import Direction
 from service.text.alignment import Span
 from service.text.quality import QualityWarning
+from service.translation.decoding import DecodingChoice
+from service.translation.result import Translation
 
 PREFERRED = "en"
 """The middle that is taken if several would do: most models are made for it."""

@@ -13,7 +13,7 @@ from service.settings import Settings
 from tests.polling import wait_until
 from tests.serving import serve
 
-MODELS = Path(__file__).parent.parent / "models"
+MODELS = Path(__file__).parents[2] / "models"
 SENTENCES = [
     "Good morning.",
     "How are you?",

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from service.decoding import DecodingChoice
 from service.engine.bundle import load_bundle
 from service.engine.engine import Engine
 from service.engine.model_loader import open_model
@@ -15,11 +14,13 @@ from service.engine.request import DecodingOptions, Sampling
 from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.decoding import decode, run_schedule
-from tests.test_served_bundle import SENTENCES
+from tests.shipped.test_bundle import SENTENCES
 
-BUNDLE = Path(__file__).parent.parent / "models/en-ko-transformer"
+BUNDLE = Path(__file__).parents[2] / "models/en-ko-transformer"
 IDS = 2, 3
 
 

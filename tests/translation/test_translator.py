@@ -4,8 +4,6 @@ import asyncio
 
 import pytest
 
-from service.assembly import join_sentences, spell
-from service.decoding import DecodingChoice, resolve_decoding
 from service.engine.bundle import Direction
 from service.engine.request import Decoded, FinishReason, Hypothesis
 from service.errors import (
@@ -16,12 +14,15 @@ from service.errors import (
     UnsupportedDirection,
 )
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
-from service.preparation import PreparedText, Sentence
 from service.text.language import Detection
 from service.text.protection import Shielded
 from service.text.rewriting import Rewriting
 from service.text.segmentation import Segmentation
+from service.translation.assembly import join_sentences, spell
+from service.translation.decoding import DecodingChoice, resolve_decoding
+from service.translation.preparation import PreparedText, Sentence
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.fakes import EchoModel, FakeVocabulary, Gate, make_engine, make_manifest
 from tests.polling import wait_until
 
@@ -95,7 +96,7 @@ async def test_a_text_without_letters_asks_no_model(translator, model):
     result = await translator.translate(request("12:30", "***", ""))
     assert best(result) == ["12:30", "***", ""]
     assert model.rows_seen == []
-    assert result.source_tokens == result.target_tokens == 0
+    assert result.summary.source_tokens == result.summary.target_tokens == 0
 
 
 async def test_sentences_of_one_text_share_a_batch(translator, model):
@@ -121,14 +122,14 @@ async def test_a_sentence_above_the_limit_is_cut_and_complete(translator, model)
 async def test_usage_counts_characters_and_pieces(translator):
     """Source pieces include tag and eos; target pieces are those of the best hypotheses."""
     result = await translator.translate(request("Hi you.", "Yes."))
-    assert result.characters == 11
-    assert result.source_tokens == 11 + 2 * 2
-    assert result.target_tokens == 11
+    assert result.summary.characters == 11
+    assert result.summary.source_tokens == 11 + 2 * 2
+    assert result.summary.target_tokens == 11
 
 
 async def test_timings_have_every_stage(translator):
     """One record of seconds travels with the result."""
-    timings = (await translator.translate(request("Good morning."))).timings
+    timings = (await translator.translate(request("Good morning."))).summary.timings
     stages = {"segment", "tokenise", "queue", "encode", "decode", "detokenise", "total"}
     assert set(timings) == stages
     assert all(seconds >= 0 for seconds in timings.values())
@@ -179,8 +180,8 @@ async def test_each_text_is_translated_from_its_own_language(engines):
     assert [t.source for t in result.translations] == ["en", "ko", "en"]
     assert [t.model for t in result.translations] == ["one", None, "one"]
     assert {t.detected.confidence for t in result.translations} == {0.75}
-    assert result.model == "one"
-    assert result.characters == sum(map(len, texts))
+    assert result.summary.model == "one"
+    assert result.summary.characters == sum(map(len, texts))
 
 
 async def test_nothing_to_do_asks_no_model(engines, model):
@@ -188,8 +189,8 @@ async def test_nothing_to_do_asks_no_model(engines, model):
     translator = Translator([engines(model)], ScriptIdentifier())
     result = await translator.translate(TranslationRequest(("가.", "나."), None, "ko"))
     assert best(result) == ["가.", "나."]
-    assert result.model is None
-    assert result.target_tokens == 0
+    assert result.summary.model is None
+    assert result.summary.target_tokens == 0
     assert model.rows_seen == []
 
 
@@ -224,10 +225,10 @@ async def test_the_first_engine_that_serves_a_direction_is_its_default(engines):
     one = engines(name="one", directions=(("en", "ko"),))
     two = engines(name="two")
     translator = Translator([one, two])
-    assert translator.choose(None, EN_KO).running.engine is one
-    assert translator.choose(None, Direction("ko", "en")).running.engine is two
-    assert translator.choose("two", EN_KO).running.engine is two
-    assert (await translator.translate(request("Hi.", model="two"))).model == "two"
+    assert translator.catalogue.choose(None, EN_KO).running.engine is one
+    assert translator.catalogue.choose(None, Direction("ko", "en")).running.engine is two
+    assert translator.catalogue.choose("two", EN_KO).running.engine is two
+    assert (await translator.translate(request("Hi.", model="two"))).summary.model == "two"
 
 
 async def test_an_unknown_model_is_told_with_those_there_are(engines):
@@ -245,9 +246,9 @@ async def test_an_unknown_direction_is_told_with_those_there_are(engines):
     with pytest.raises(UnsupportedDirection, match="en-fr; available directions: en-ko, ko-en"):
         await translator.translate(request("Hi.", direction=Direction("en", "fr")))
     with pytest.raises(UnsupportedDirection, match=r"ko-en; available directions: en-ko$"):
-        translator.choose("one", Direction("ko", "en"))
+        translator.catalogue.choose("one", Direction("ko", "en"))
     with pytest.raises(UnsupportedDirection, match="available directions: none"):
-        Translator([]).choose(None, EN_KO)
+        Translator([]).catalogue.choose(None, EN_KO)
 
 
 async def test_a_target_length_above_the_models_limit_is_refused(translator):

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from service.assembly import SentenceScores, moved, shift_pieces
 from service.engine.bundle import ConfidenceSpec, Direction, Manifest
 from service.engine.request import Decoded, Hypothesis
 from service.engine.vocabulary import Vocabulary
-from service.preparation import PreparedText
 from service.text.alignment import Span
 from service.text.rewriting import Chain
+from service.translation.pieces import moved, shift_pieces
+from service.translation.preparation import PreparedText
+from service.translation.result import SentenceScores
 
 
 def calibration(manifest: Manifest, direction: Direction) -> ConfidenceSpec | None:

@@ -10,7 +10,7 @@ from service.engine.request import DecodingOptions, Sampling
 from service.engine.search import SearchInput
 from service.engine.waiting import Standing
 from service.metrics import Metrics
-from service.review import Review
+from service.translation.review import Review
 from tests.fakes import EOS, FIRST, FakeVocabulary, ScriptedModel, make_engine
 
 EN_KO = Direction("en", "ko")

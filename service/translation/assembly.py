@@ -3,87 +3,51 @@
 `language` is always the one that was translated into.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from service.engine.bundle import Direction
+from service.engine.engine import Engine
 from service.engine.request import Decoded
-from service.engine.vocabulary import Piece, Vocabulary
-from service.preparation import PreparedText, Sentence
+from service.engine.vocabulary import Vocabulary
 from service.text.alignment import Span, WordLink, link_words
-from service.text.language import Detection
 from service.text.markup_projection import put_tags
 from service.text.projection import Attention
 from service.text.quality import Fault, QualityWarning
 from service.text.restoration import restore
 from service.text.rewriting import Chain
 from service.text.segmentation import Segmentation
+from service.translation.pieces import moved, shift_pieces, spans_of
+from service.translation.preparation import PreparedText, Sentence
+from service.translation.request import TranslationRequest
+from service.translation.result import SentenceAlignment, TextHypothesis, Translation
+from service.translation.review import Reviewed
+from service.translation.scoring import calibration, score_sentences, text_confidence
 
 
-@dataclass(frozen=True, slots=True)
-class TextHypothesis:
-    """One translation of a whole text; `score` sums the log-probabilities of its sentences."""
-
-    text: str
-    score: float
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceAlignment:
-    """What the model looked at in one sentence. All spans count in the whole text and its whole
-    translation; `attention` [T, S] has a row for each target piece, which sums to 1."""
-
-    source: Span
-    target: Span
-    source_pieces: tuple[Piece, ...]
-    target_pieces: tuple[Piece, ...]
-    attention: NDArray[np.float32]
-    words: tuple[WordLink, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceScores:
-    """The best hypothesis of one sentence. Spans count in the whole text and its translation."""
-
-    source: Span
-    target: Span
-    score: float
-    confidence: float | None
-    """None if the model has not been calibrated."""
-    pieces: tuple[Piece, ...]
-    """With eos, if it was said."""
-    piece_scores: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """The hypotheses of one text, best first; never empty."""
-
-    source: str
-    """The language that it was translated from."""
-    model: str | None
-    """None if the text is in the target language already: it comes back as it is."""
-    hypotheses: tuple[TextHypothesis, ...]
-    alignments: tuple[SentenceAlignment, ...] | None = None
-    """One for each sentence, if it was asked for."""
-    detected: Detection | None = None
-    """What the source was found to be, if the caller did not say."""
-    warnings: tuple[QualityWarning, ...] = ()
-    confidence: float | None = None
-    """How sure the translation is, 0 to 1; None if the model has not been calibrated."""
-    scores: tuple[SentenceScores, ...] | None = None
-    """One for each sentence, if they were asked for."""
-    pivot: str | None = None
-    """The language in the middle, if it took two steps; `model` did the second."""
-
-
-def untranslated(text: str, detected: Detection) -> Translation:
-    """A text that is in the target language already."""
-    hypothesis = TextHypothesis(text, 0.0, 0)
-    return Translation(detected.language, None, (hypothesis,), detected=detected)
+def assemble(
+    engine: Engine,
+    direction: Direction,
+    request: TranslationRequest,
+    text: PreparedText,
+    reviewed: Sequence[Reviewed],
+) -> Translation:
+    """The translation of one text, of its sentences."""
+    vocabulary, target = engine.vocabulary, direction.target
+    decoded = [each.decoded for each in reviewed]
+    spelt = spell(vocabulary, target, text, decoded, request.decoding.target_prefix or "")
+    best = [hypotheses[0] for hypotheses in spelt]
+    spec = calibration(engine.manifest, direction)
+    return Translation(
+        direction.source,
+        engine.manifest.name,
+        join_sentences(text, decoded, spelt),
+        align_sentences(vocabulary, target, text, decoded, best) if request.alignment else None,
+        warnings=warn(text.segmentation, [each.faults for each in reviewed]),
+        confidence=text_confidence(spec, text.segmentation.sentences, decoded),
+        scores=score_sentences(vocabulary, spec, text, decoded, best)
+        if request.token_scores
+        else None,
+    )
 
 
 def spell(
@@ -170,11 +134,6 @@ def warn(
     )
 
 
-def spans_of(pieces: Sequence[Piece]) -> tuple[Span, ...]:
-    """Where pieces stand."""
-    return tuple(Span(piece.start, piece.end) for piece in pieces)
-
-
 def align_sentences(
     vocabulary: Vocabulary,
     language: str,
@@ -220,14 +179,3 @@ def align_sentences(
             )
         )
     return tuple(found)
-
-
-def moved(pieces: Sequence[Piece], move: Callable[[Span], Span]) -> tuple[Piece, ...]:
-    """The pieces where a rewriting puts them."""
-    spans = [move(Span(piece.start, piece.end)) for piece in pieces]
-    return tuple(Piece(p.text, s.start, s.end) for p, s in zip(pieces, spans, strict=True))
-
-
-def shift_pieces(pieces: Sequence[Piece], by: int) -> tuple[Piece, ...]:
-    """The pieces of a sentence that begins at `by`."""
-    return tuple(Piece(piece.text, piece.start + by, piece.end + by) for piece in pieces)

@@ -2,15 +2,23 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
-from service.decoding import DecodingChoice
 from service.errors import EngineFailed, LimitExceeded, Overloaded
-from service.flights import AT_ONCE
-from service.pipeline import TranslationRequest, Translator
-from service.streaming import PartOfSentence, StreamedSentence, StreamedText, StreamEnd, stream
 from service.text.markup import TextFormat
+from service.translation.decoding import DecodingChoice
+from service.translation.flights import AT_ONCE
+from service.translation.request import TranslationRequest
+from service.translation.streaming import (
+    PartOfSentence,
+    StreamedSentence,
+    StreamedText,
+    StreamEnd,
+    stream,
+)
+from service.translation.translator import Translator
 from tests.fakes import FIRST, EchoModel, Gate, make_engine
 
 GREEDY = DecodingChoice(strategy="greedy")
@@ -75,8 +83,10 @@ async def test_the_events_are_the_plain_answer(translator, options):
                 said = event.translation.hypotheses[0].text
                 assert text[event.source.start : event.source.end] == said
     assert [event.text for event in events if isinstance(event, StreamedText)] == [0, 1, 2]
-    usage = plain.characters, plain.source_tokens, plain.target_tokens
-    assert events[-1] == StreamEnd(plain.model, *usage)
+    assert isinstance(events[-1], StreamEnd)
+    took = events[-1].summary
+    assert took.timings.keys() == plain.summary.timings.keys()
+    assert replace(took, timings={}) == replace(plain.summary, timings={})
     hypotheses = [e.translation.hypotheses for e in events if isinstance(e, StreamedSentence)]
     assert {len(each) for each in hypotheses} == {request.decoding.n_best or 1}
 
@@ -180,7 +190,7 @@ async def test_a_full_queue_turns_a_stream_away_only_at_its_beginning(translator
     async def sleep(seconds):
         slept.append(seconds)
 
-    busy = Busy(translator.served)
+    busy = Busy(translator.catalogue.served)
     request = TranslationRequest(("One. Two.",), "en", "ko", decoding=GREEDY)
     busy.full = ("Two.",)
     assert rebuilt(await told(busy, request, sleep=sleep)) == "One. Two."
@@ -192,7 +202,7 @@ async def test_a_full_queue_turns_a_stream_away_only_at_its_beginning(translator
 
 async def test_too_many_sentences_are_refused_at_once(translator):
     """As in the plain answer."""
-    few = Translator(translator.served, max_sentences=2)
+    few = Translator(translator.catalogue.served, max_sentences=2)
     with pytest.raises(LimitExceeded, match="3 sentences in one request; at most 2"):
         await told(few, TranslationRequest(("One. Two. Three.",), "en", "ko"))
 
