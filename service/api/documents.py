@@ -18,14 +18,25 @@ from service.api.glossary_terms import with_terms
 from service.api.schemas import AUTO, TranslateRequest
 from service.api.state import Service, ServiceOf
 from service.api.uploading import FILE_CONTENT, attachment, start_document, uploaded
-from service.documents.jobs import JobState, JobStatus
+from service.documents.jobs import MOST_DOUBTS, JobState, JobStatus
 from service.documents.reading import SUFFIXES
+from service.text.quality import Fault as Reason
 
 LONGEST_WAIT = 60.0
 PATH = "/v1/translate/file"
 _NOT_OPTIONS = ("text", "source", "target", "model", "format", "alignment", "stream")
 
 router = APIRouter(prefix=PATH, tags=["documents"], dependencies=[Depends(may_translate)])
+
+
+class DoubtAnswer(BaseModel):
+    """A sentence whose translation cannot be right."""
+
+    sentence: str = Field(description="As it was sent.", examples=["Take 3 of them."])
+    reason: Reason = Field(description="What is wrong with it.", examples=["lost_number"])
+    message: str = Field(
+        description="The reason for people.", examples=["a number is lost or changed"]
+    )
 
 
 class DocumentAnswer(BaseModel):
@@ -44,6 +55,19 @@ class DocumentAnswer(BaseModel):
     seconds_left: float | None = Field(
         None, description="A guess, once something is done.", examples=[2.5]
     )
+    warnings: list[DoubtAnswer] | None = Field(
+        None,
+        description=f"Sentences that came out so that they cannot be right; {MOST_DOUBTS} at most.",
+        examples=[
+            [
+                {
+                    "sentence": "Take 3 of them.",
+                    "reason": "lost_number",
+                    "message": "a number is lost or changed",
+                }
+            ]
+        ],
+    )
     error: ErrorBody | None = Field(
         None,
         description="Why it failed, if it has.",
@@ -60,6 +84,11 @@ class DocumentAnswer(BaseModel):
             characters=job.order.characters,
             characters_done=job.characters_done,
             seconds_left=None if job.seconds_left is None else round(job.seconds_left, 1),
+            warnings=[
+                DoubtAnswer(sentence=each.sentence, reason=each.reason, message=each.message)
+                for each in job.doubts
+            ]
+            or None,
             error=None if job.error is None else _error(fault_of(job.error)),
         )
 
