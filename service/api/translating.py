@@ -9,10 +9,10 @@ from fastapi import Request
 
 from service.access.keys import Caller
 from service.api.checks import check, check_amounts
-from service.api.disconnect import while_connected
-from service.api.exchange import Exchange, exchange_of
+from service.api.http.disconnect import while_connected
+from service.api.http.exchange import Exchange, exchange_of
+from service.api.native.telling import Telling
 from service.api.state import Service
-from service.api.telling import Telling
 from service.api.urgency import urgency_of, within
 from service.text.language import Detection
 from service.translation.request import TranslationRequest

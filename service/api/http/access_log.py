@@ -6,7 +6,7 @@ Texts are left out unless the operator asks for them.
 import logging
 from typing import Any
 
-from service.api.exchange import Exchange
+from service.api.http.exchange import Exchange
 
 logger = logging.getLogger("service.access_log")
 

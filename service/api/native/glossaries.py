@@ -12,7 +12,7 @@ from service.api.checks import InvalidRequest, Problem
 from service.api.errors import error_responses
 from service.api.glossary_terms import sound_name, sound_terms
 from service.api.languages import served_languages
-from service.api.native import json_only
+from service.api.native.translate import json_only
 from service.api.state import Service, ServiceOf
 from service.glossary_store import Dictionary, StoredGlossary
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.access_log import AccessLog
 from service.api.errors import ErrorShapes
-from service.api.exchange import EXCHANGE, REQUEST_ID, SERVER_TIMING, Exchange, server_timing
 from service.api.faults import FAULT, INTERNAL, Fault
-from service.api.patience import (
+from service.api.http.access_log import AccessLog
+from service.api.http.exchange import EXCHANGE, REQUEST_ID, SERVER_TIMING, Exchange, server_timing
+from service.api.http.patience import (
     HttpLimits,
     SlowReader,
     patient_receive,

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.errors import native_body
 from service.api.faults import INTERNAL, fault_of
-from service.api.schemas import TranslationAnswer, Usage, detection, span
-from service.api.telling import Telling
+from service.api.native.answer import TranslationAnswer, Usage, detection, span
+from service.api.native.telling import Telling
 from service.translation.streaming import (
     PartOfSentence,
     StreamedSentence,

@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 from service.access.keys import Caller
 from service.api.access import CallerOf, may_translate
 from service.api.checks import InvalidRequest, Problem
-from service.api.disconnect import ClientGone, while_connected
 from service.api.errors import ErrorAnswer, ErrorBody, error_responses, native_body
 from service.api.faults import Fault, fault_of
 from service.api.glossary_terms import with_terms
-from service.api.schemas import AUTO, TranslateRequest
+from service.api.http.disconnect import ClientGone, while_connected
+from service.api.native.request import AUTO, TranslateRequest
 from service.api.state import Service, ServiceOf
 from service.api.uploading import FILE_CONTENT, attachment, start_document, uploaded
 from service.documents.jobs import MOST_DOUBTS, JobState, JobStatus
