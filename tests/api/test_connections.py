@@ -9,7 +9,7 @@ import httpx
 import pytest
 import uvicorn
 
-from service.api.patience import HttpLimits, SlowReader, patient_receive, patient_send
+from service.api.http.patience import HttpLimits, SlowReader, patient_receive, patient_send
 from service.app import Loaded, create_app
 from service.server import MAX_HEAD_BYTES, server_config
 from service.settings import Settings

@@ -11,8 +11,9 @@ from service.engine.engine import Engine
 from service.engine.waiting import Standing
 from service.errors import BundleError
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
 from service.settings import Settings
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.fakes import EchoModel, GatedModel, make_engine
 from tests.lifecycle.bundles import write_bundle
 from tests.polling import wait_until
