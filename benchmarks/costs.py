@@ -16,7 +16,6 @@ from pathlib import Path
 
 from benchmarks.machine import peak_mib, resident_mib
 from benchmarks.sentences import mixed_sentences, read_sentences
-from service.decoding import DecodingChoice, longest_sensible
 from service.engine.bundle import Direction
 from service.engine.engine import Engine
 from service.engine.request import DecodingOptions
@@ -24,8 +23,10 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.search import SearchInput
 from service.engine.waiting import Ticket
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
 from service.settings import available_cores
+from service.translation.decoding import DecodingChoice, longest_sensible
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 
 DIRECTION = Direction("en", "ko")
 IN_FLIGHT = 256

@@ -18,9 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from service.decoding import longest_sensible
 from service.engine.vocabulary import Vocabulary
 from service.settings import available_cores
+from service.translation.decoding import longest_sensible
 
 LARGEST_BATCH = 32
 PATIENCE = 0.005

@@ -18,7 +18,6 @@ from model_export.corpus import read_pairs
 from model_export.errors import ModelExportError
 from model_export.evaluation import opened
 from model_export.model_card import write_described
-from service.decoding import MODEL_DEFAULTS, for_sentence, resolve_decoding
 from service.engine.bundle import (
     ConfidenceSpec,
     Direction,
@@ -26,9 +25,10 @@ from service.engine.bundle import (
 )
 from service.engine.engine import Engine
 from service.engine.search import SearchInput
-from service.review import Review
-from service.scoring import mean_score
 from service.text.quality import faults
+from service.translation.decoding import MODEL_DEFAULTS, for_sentence, resolve_decoding
+from service.translation.review import Review
+from service.translation.scoring import mean_score
 
 SENTENCES_TOGETHER = 256
 FOLDS, BINS = 5, 10

@@ -13,10 +13,12 @@ from pathlib import Path
 from model_export.corpus import read_pairs
 from model_export.errors import ModelExportError
 from model_export.evaluation import decoding_choice, figures, opened, translate_all
-from service.decoding import DecodingChoice
 from service.engine.bundle import Bundle, Direction, load_bundle
 from service.engine.engine import Engine
-from service.pipeline import TranslationRequest, TranslationResult, Translator
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.result import TranslationResult
+from service.translation.translator import Translator
 
 BUCKETS = ((1, 5), (6, 10), (11, 15), (16, 20), (21, 30), (31, None))
 """First and last number of words; the last bucket is open."""
@@ -82,7 +84,7 @@ class CountingTranslator(Translator):
     async def translate(self, request: TranslationRequest) -> TranslationResult:
         """As Translator."""
         result = await super().translate(request)
-        self.target_tokens += result.target_tokens
+        self.target_tokens += result.summary.target_tokens
         return result
 
 

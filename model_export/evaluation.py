@@ -14,12 +14,13 @@ from sacrebleu.metrics import BLEU, CHRF
 from tqdm import tqdm
 
 from model_export.corpus import read_pairs
-from service.decoding import DecodingChoice
 from service.engine.bundle import Direction, Score
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 
 TEXTS_PER_REQUEST = 64
 _LIMITS = SchedulerLimits()
@@ -113,7 +114,7 @@ def evaluate(
     label = decoding_label(decoding)
     for source, target in ((0, 1), (1, 0)):
         direction = Direction(languages[source], languages[target])
-        if direction.source not in translator.sources(None, direction.target):
+        if direction.source not in translator.catalogue.sources(None, direction.target):
             continue
         texts = [pair[source] for pair in pairs]
         references = [pair[target] for pair in pairs]

@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from model_export.corpus import CorpusError, clean, normalised, open_text, read_pairs
 from model_export.evaluation import decoding_choice, opened
-from service.decoding import DecodingChoice
 from service.engine.bundle import Direction
 from service.engine.scheduler import SchedulerLimits
 from service.errors import UnsupportedDirection
-from service.pipeline import TranslationRequest, Translator
 from service.text.quality import faults
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 
 TEXTS_PER_REQUEST = 128
 REQUESTS_AT_ONCE = 4

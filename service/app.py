@@ -15,22 +15,14 @@ from service import __version__
 from service.access.access import Access
 from service.access.keys import KeyFile
 from service.access.quotas import UsageStore
-from service.api import documents, glossaries, kserve, lifecycle, native, operations, page
-from service.api.access_log import AccessLog
 from service.api.checks import RequestLimits
-from service.api.cors import CrossOrigin
-from service.api.deepl import account, multilingual
-from service.api.deepl import documents as deepl_documents
-from service.api.deepl import errors as deepl_errors
-from service.api.deepl import glossaries as deepl_glossaries
-from service.api.deepl import translate as deepl_translate
 from service.api.errors import ErrorShapes, install_error_handlers
-from service.api.exchange import REQUEST_ID, SERVER_TIMING
-from service.api.instrumentation import Instrumentation
-from service.api.libretranslate import errors as libretranslate_errors
-from service.api.libretranslate import files as libretranslate_files
-from service.api.libretranslate import text as libretranslate
-from service.api.patience import HttpLimits
+from service.api.http.access_log import AccessLog
+from service.api.http.cors import CrossOrigin
+from service.api.http.exchange import REQUEST_ID, SERVER_TIMING
+from service.api.http.instrumentation import Instrumentation
+from service.api.http.patience import HttpLimits
+from service.api.routes import FILE_PATHS, LIBRETRANSLATE_PATHS, add_routes, error_shapes
 from service.api.state import Service
 from service.api.urgency import PRIORITY, TIMEOUT
 from service.documents.jobs import DocumentJobs, JobLimits
@@ -43,20 +35,17 @@ from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository, RepositorySettings
 from service.lifecycle.watch import DirectoryWatch
 from service.metrics import Metrics
-from service.pipeline import Translator
 from service.settings import Settings
 from service.text.language import FastTextIdentifier, packaged_model
 from service.tracing import Tracing, open_tracing
+from service.translation.translator import Translator
 
 logger = logging.getLogger(__name__)
 
-DEEPL = (deepl_translate, account, deepl_glossaries, multilingual, deepl_documents)
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-Key", REQUEST_ID, PRIORITY, TIMEOUT)
 """What scripts of other web sites may send."""
 TRIAL_SPACE = 4
 """Address space of a trial for each byte that models may take."""
-FILE_PATHS = frozenset({documents.PATH, deepl_documents.PATH, libretranslate_files.PATH})
-"""Where whole files are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +166,8 @@ def create_app(settings: Settings, load: Loader | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    _add_routes(app, settings)
-    shapes = ErrorShapes([libretranslate_errors.SHAPE, kserve.SHAPE, deepl_errors.SHAPE])
+    add_routes(app, settings.metrics_port is None, settings.page)
+    shapes = error_shapes()
     install_error_handlers(app, shapes)
     _add_middleware(app, settings, service.metrics, shapes, tracing)
     return app
@@ -202,20 +191,6 @@ async def _serving(
         service.glossaries.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
-
-
-def _add_routes(app: FastAPI, settings: Settings) -> None:
-    app.include_router(native.router)
-    app.include_router(lifecycle.router)
-    app.include_router(documents.router)
-    app.include_router(operations.router)
-    if settings.metrics_port is None:
-        app.include_router(operations.metrics_router)
-    app.include_router(page.docs_router)
-    if settings.page:
-        app.include_router(page.router)
-    for part in (glossaries, libretranslate, libretranslate_files, kserve, *DEEPL):
-        app.include_router(part.router)
 
 
 def _add_middleware(
@@ -251,7 +226,7 @@ def _add_middleware(
             max_age=86_400,
         )
     origins = settings.libretranslate_origins
-    app.add_middleware(CrossOrigin, shape=libretranslate_errors.SHAPE, origins=origins)
+    app.add_middleware(CrossOrigin, shape=LIBRETRANSLATE_PATHS, origins=origins)
 
 
 async def _fill(

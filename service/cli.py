@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from service import logs
 from service.access.keys import KeyLimits, Scope, new_key
 from service.app import create_app, open_repository
-from service.decoding import DecodingChoice
 from service.engine.trial import try_out
 from service.errors import BundleError, Seq2ServeError
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, TranslationResult, Translator
 from service.settings import Settings
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.result import TranslationResult
+from service.translation.translator import Translator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -125,7 +127,7 @@ def _lines_of_stdin() -> list[str]:
 
 def _only_source(translator: Translator, target: str) -> str:
     """The first language that is translated into `target`; en for ko in an en-ko model."""
-    for each in translator.served.defaults:
+    for each in translator.catalogue.served.defaults:
         for direction in each.manifest.directions:
             if direction.target == target:
                 return direction.source

@@ -10,34 +10,19 @@ ROOT = Path(__file__).parent.parent
 FORBIDDEN = [
     ("service/*", ["torch", "onnx", "onnxscript", "sacrebleu", "model_export"]),
     ("service/engine/*", ["fastapi", "starlette", "uvicorn", "service.api", "service.app"]),
-    ("service/engine/*", ["service.pipeline", "service.text", "service.settings", "service.cli"]),
+    ("service/engine/*", ["service.translation", "service.text", "service.settings"]),
+    ("service/engine/*", ["service.cli"]),
     ("service/text/*", ["fastapi", "starlette", "service.engine", "service.api", "service.app"]),
-    (
-        "service/text/*",
-        ["service.pipeline", "service.assembly", "service.metrics", "service.settings"],
-    ),
-    ("service/pipeline.py", ["fastapi", "starlette", "uvicorn", "service.api", "service.app"]),
-    ("service/pipeline.py", ["service.settings", "onnxruntime", "sentencepiece"]),
-    ("service/preparation.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    (
-        "service/preparation.py",
-        ["service.pipeline", "service.assembly", "service.settings", "service.engine.search"],
-    ),
-    ("service/pivot.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/pivot.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
-    ("service/review.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/review.py", ["service.pipeline", "service.assembly", "service.settings"]),
-    ("service/decoding.py", ["fastapi", "starlette", "service.api", "service.pipeline"]),
-    ("service/decoding.py", ["service.engine.engine", "service.review", "service.settings"]),
-    ("service/scoring.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/scoring.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
-    ("service/assembly.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/assembly.py", ["service.pipeline", "service.engine.engine", "service.settings"]),
+    ("service/text/*", ["service.translation", "service.metrics", "service.settings"]),
+    ("service/translation/*", ["fastapi", "starlette", "uvicorn", "service.api", "service.app"]),
+    ("service/translation/*", ["service.settings", "service.access", "service.documents"]),
+    ("service/translation/*", ["onnxruntime", "sentencepiece"]),
+    ("service/translation/flights.py", ["service.engine", "service.text"]),
     ("service/lifecycle/*", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/lifecycle/*", ["service.pipeline", "service.settings", "prometheus_client"]),
+    ("service/lifecycle/*", ["service.translation", "service.settings", "prometheus_client"]),
     ("service/engine/*", ["service.lifecycle"]),
     ("service/logs.py", ["service"]),
-    ("service/tracing.py", ["service.api", "service.pipeline", "service.engine", "fastapi"]),
+    ("service/tracing.py", ["service.api", "service.translation", "service.engine", "fastapi"]),
     ("service/api/*", ["onnxruntime", "sentencepiece", "numpy", "service.app", "service.settings"]),
     ("service/api/*", ["service.engine.onnx_model", "service.engine.search"]),
     ("service/engine/*search.py", ["sentencepiece", "onnxruntime", "prometheus_client"]),
@@ -46,22 +31,16 @@ FORBIDDEN = [
     ("service/engine/sentence_cache.py", ["sentencepiece", "onnxruntime", "prometheus_client"]),
     ("service/engine/model.py", ["sentencepiece", "onnxruntime", "service"]),
     ("service/access/*", ["fastapi", "starlette", "service.api", "service.app", "service.cli"]),
-    ("service/access/*", ["service.engine", "service.text", "service.pipeline"]),
+    ("service/access/*", ["service.engine", "service.text", "service.translation"]),
     ("service/access/*", ["service.settings", "service.metrics"]),
     ("service/engine/*", ["service.access"]),
     ("service/text/*", ["service.access"]),
-    ("service/pipeline.py", ["service.access"]),
     ("service/glossary_store.py", ["fastapi", "starlette", "service.api", "service.settings"]),
-    ("service/glossary_store.py", ["service.pipeline", "service.engine", "service.text"]),
+    ("service/glossary_store.py", ["service.translation", "service.engine", "service.text"]),
     ("service/documents/*", ["fastapi", "starlette", "service.api", "service.app"]),
     ("service/documents/*", ["service.access", "service.settings", "service.engine"]),
-    ("service/documents/formats/*", ["service.pipeline", "service.documents.jobs"]),
-    ("service/documents/jobs.py", ["service.pipeline", "service.text"]),
-    ("service/pipeline.py", ["service.documents", "service.streaming", "service.flights"]),
-    ("service/streaming.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/streaming.py", ["service.settings", "service.access"]),
-    ("service/flights.py", ["fastapi", "starlette", "service.api", "service.app"]),
-    ("service/flights.py", ["service.engine", "service.text", "service.streaming"]),
+    ("service/documents/formats/*", ["service.translation", "service.documents.jobs"]),
+    ("service/documents/jobs.py", ["service.translation", "service.text"]),
     ("service/text/*", ["service.documents"]),
     ("service/engine/*", ["service.documents"]),
     ("service/errors.py", ["service"]),
@@ -71,6 +50,12 @@ FORBIDDEN = [
     ("model_export/*", ["service.cli", "service.settings"]),
     ("model_export/architectures/*", ["model_export.training", "onnx", "onnxruntime"]),
 ]
+
+PIPELINE = (
+    *("decoding", "request", "result", "pieces", "pivot", "preparation", "scoring", "review"),
+    *("assembly", "parts", "catalogue", "translator", "flights", "streaming"),
+)
+"""The files of service/translation: each imports only those before it."""
 
 
 def imports(path: Path) -> set[str]:
@@ -104,6 +89,15 @@ def violations(root: Path) -> list[str]:
 def test_every_file_stays_in_its_layer():
     """The architecture's layers hold."""
     assert violations(ROOT) == []
+
+
+def test_the_pipeline_has_one_order():
+    """No file of it imports a later one, and the list is whole."""
+    folder = ROOT / "service/translation"
+    assert sorted(PIPELINE) == sorted(p.stem for p in folder.glob("[!_]*.py"))
+    for place, name in enumerate(PIPELINE):
+        later = {f"service.translation.{each}" for each in PIPELINE[place:]}
+        assert not later & imports(folder / f"{name}.py"), name
 
 
 def test_the_check_sees_bad_imports(tmp_path):

@@ -10,7 +10,7 @@ from model_export.challenge.sentences import Sentence, digest, load_sentences
 from model_export.evaluation import decoding_choice, decoding_label, opened, translate_all
 from model_export.model_card import CHALLENGE
 from service.engine.bundle import Direction, Score
-from service.pipeline import Translator
+from service.translation.translator import Translator
 
 ALL_SOUND = "usable"
 ALL_PASSED = "all checks"

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from service.access.keys import Caller, Scope
 from service.api.bodies import read_fields
-from service.api.exchange import exchange_of
+from service.api.http.exchange import exchange_of
 from service.api.state import Service
 
 KeyReader = Callable[[Request], Awaitable[str | None]]

@@ -6,11 +6,12 @@ Collects everything that is wrong, in words that name what is allowed. Knows no 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from service.decoding import DecodingChoice
 from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection
-from service.pipeline import TranslationRequest, Translator
 from service.text.markup import TextFormat
+from service.translation.catalogue import Catalogue
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class InvalidRequest(Exception):
         super().__init__("; ".join(f"{p.field}: {p.message}" for p in self.problems))
 
 
-def check(wanted: TranslationRequest, translator: Translator, limits: RequestLimits) -> None:
+def check(wanted: TranslationRequest, catalogue: Catalogue, limits: RequestLimits) -> None:
     """Raises UnknownModel, or InvalidRequest with all problems at once."""
     problems = [
         *_amount_problems(wanted.texts, limits),
-        *_language_problems(wanted, translator),
+        *_language_problems(wanted, catalogue),
         *_decoding_problems(wanted.decoding, limits),
         *_sampling_problems(wanted.decoding),
         *_prefix_problems(wanted),
@@ -68,19 +69,19 @@ def _amount_problems(texts: tuple[str, ...], limits: RequestLimits) -> Iterator[
         yield Problem("text", f"{characters} characters in one request; at most {allowed}")
 
 
-def _language_problems(wanted: TranslationRequest, translator: Translator) -> Iterator[Problem]:
+def _language_problems(wanted: TranslationRequest, catalogue: Catalogue) -> Iterator[Problem]:
     given = {"target": wanted.target} | ({"source": wanted.source} if wanted.source else {})
-    sources = [wanted.source] if wanted.source else translator.sources(wanted.model, wanted.target)
+    sources = [wanted.source] if wanted.source else catalogue.sources(wanted.model, wanted.target)
     unsupported = Problem("target", f"nothing is translated into {wanted.target!r}")
     try:
         for source in sources:
             direction = Direction(source, wanted.target)
-            translator.middle(wanted.model, direction, wanted.alignment)
+            catalogue.middle(wanted.model, direction, wanted.alignment)
         if sources:
             return
     except UnsupportedDirection as error:
         unsupported = Problem(error.field, str(error))
-    served = translator.directions(wanted.model)
+    served = catalogue.directions(wanted.model)
     known = sorted({language for d in served for language in (d.source, d.target)})
     unknown = {field: code for field, code in given.items() if code not in known}
     for field, code in unknown.items():

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from service.api.checks import InvalidRequest
-from service.api.disconnect import ClientGone
-from service.api.exchange import REQUEST_ID
 from service.api.faults import CODES, FAULT, Fault, Refusal, fault_of
+from service.api.http.disconnect import ClientGone
+from service.api.http.exchange import REQUEST_ID
 from service.api.state import NotReady
 from service.errors import Seq2ServeError
 

@@ -9,8 +9,8 @@ from service.access.keys import Caller
 from service.api.checks import InvalidRequest, Problem
 from service.api.texts import fault_in
 from service.glossary_store import GlossaryStore
-from service.pipeline import TranslationRequest
 from service.text.glossary import Glossary, Term
+from service.translation.request import TranslationRequest
 
 LONGEST_TERM = 1024
 LONGEST_NAME = 1024

@@ -130,7 +130,7 @@ async def model_ready(model: str, service: ServiceOf, version: str | None = None
 async def metadata(model: str, service: ServiceOf, version: str | None = None) -> Model:
     """What goes in and comes out; /v1/models tells more."""
     manifest = _find(service, model, version).manifest
-    versions = service.translator.served.versions(manifest.name)
+    versions = service.translator.catalogue.served.versions(manifest.name)
     return Model(
         name=manifest.name,
         versions=[each.manifest.version for each in versions],
@@ -144,7 +144,7 @@ router.include_router(models)
 
 
 def _find(service: Service, model: str, version: str | None) -> ServedModel:
-    served = service.translator.served
+    served = service.translator.catalogue.served
     versions = [each.manifest.version for each in served.versions(model)]
     if not versions:
         raise Refusal(404, "there is no such model")

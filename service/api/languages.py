@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from service.pipeline import Translator
+from service.translation.catalogue import Catalogue
 
 NAMES = {
     "ar": "Arabic",
@@ -45,18 +45,17 @@ def name(code: str) -> str:
     return NAMES.get(code, code)
 
 
-def targets_by_source(translator: Translator) -> Mapping[str, list[str]]:
+def targets_by_source(catalogue: Catalogue) -> Mapping[str, list[str]]:
     """Every source language, sorted, and the languages that it is translated into, sorted."""
     targets: dict[str, set[str]] = {}
-    served = [d for model in translator.served.defaults for d in model.manifest.directions]
-    for direction in (*served, *translator.directions()):
+    for direction in catalogue.directions():
         targets.setdefault(direction.source, set()).add(direction.target)
     return {source: sorted(into) for source, into in sorted(targets.items())}
 
 
-def served_languages(translator: Translator) -> list[str]:
+def served_languages(catalogue: Catalogue) -> list[str]:
     """Every source and target, sorted."""
-    targets = targets_by_source(translator)
+    targets = targets_by_source(catalogue)
     return sorted({*targets, *(target for into in targets.values() for target in into)})
 
 

@@ -1,5 +1,6 @@
 """What the handlers share: the models, the translator over them, and whether they can be used."""
 
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,40 +11,32 @@ from service.documents.jobs import DocumentJobs
 from service.glossary_store import GlossaryStore
 from service.lifecycle.repository import ModelRepository
 from service.metrics import Metrics
-from service.pipeline import Translator
+from service.translation.translator import Translator
 
 
 class NotReady(Exception):
     """No model can be used: not yet, or not at all. The message says why."""
 
 
+@dataclass(frozen=True, slots=True)
 class Service:
     """Serves what the repository has, from the moment that it has something."""
 
-    def __init__(
-        self,
-        metrics: Metrics,
-        limits: RequestLimits,
-        access: Access,
-        documents: DocumentJobs,
-        glossaries: GlossaryStore,
-        repository: ModelRepository,
-        translator: Translator,
-    ) -> None:
-        self.metrics = metrics
-        self.limits = limits
-        self.access = access
-        self.glossaries = glossaries
-        self.documents = documents
-        self.repository = repository
-        self._translator = translator
+    metrics: Metrics
+    limits: RequestLimits
+    access: Access
+    documents: DocumentJobs
+    glossaries: GlossaryStore
+    repository: ModelRepository
+    any_translator: Translator
+    """Also while there is no model."""
 
     @property
     def translator(self) -> Translator:
         """Raises NotReady while there is no model."""
-        if not self.repository.started or not self._translator.models:
+        if not self.repository.started or not self.any_translator.catalogue.models:
             raise NotReady(self._why_not())
-        return self._translator
+        return self.any_translator
 
     def check_started(self) -> None:
         """Raises NotReady until the first model is ready, or nothing is left to be tried."""
@@ -52,7 +45,7 @@ class Service:
 
     def check_ready(self) -> None:
         """Raises NotReady unless there is a model and each takes work."""
-        models = self.translator.models.items()
+        models = self.translator.catalogue.models.items()
         stopped = [name for name, model in models if not model.healthy]
         if stopped:
             raise NotReady(f"stopped: {', '.join(stopped)}")

@@ -9,15 +9,21 @@ from fastapi import Request
 
 from service.access.keys import Caller
 from service.api.checks import check, check_amounts
-from service.api.disconnect import while_connected
-from service.api.exchange import exchange_of
+from service.api.http.disconnect import while_connected
+from service.api.http.exchange import Exchange, exchange_of
+from service.api.native.telling import Telling
 from service.api.state import Service
-from service.api.telling import Telling
 from service.api.urgency import urgency_of, within
-from service.assembly import untranslated
-from service.pipeline import TranslationRequest, TranslationResult
-from service.streaming import StreamEvent, stream
 from service.text.language import Detection
+from service.translation.request import TranslationRequest
+from service.translation.result import Summary, TranslationResult, untranslated
+from service.translation.streaming import (
+    StreamedSentence,
+    StreamedText,
+    StreamEnd,
+    StreamEvent,
+    stream,
+)
 
 
 async def translated(
@@ -29,12 +35,13 @@ async def translated(
     wanted, seconds = _checked(request, service, wanted)
     async with (
         within(seconds),
-        service.access.charged(caller, sum(map(len, wanted.texts))),
+        service.access.charged(caller, wanted.characters),
     ):
         result = await while_connected(request, service.translator.translate(wanted))
     exchange = exchange_of(request.scope)
     if exchange is not None:
-        exchange.result = result
+        exchange.summary = result.summary
+        exchange.translations = [each.hypotheses[0].text for each in result.translations]
     return result
 
 
@@ -43,14 +50,17 @@ async def streamed(
 ) -> Telling:
     """As `translated`, once there is a first event; what goes wrong later is told at its time."""
     wanted, seconds = _checked(request, service, wanted)
+    exchange = exchange_of(request.scope)
 
     async def events() -> AsyncIterator[StreamEvent]:
         async with (
             within(seconds),
-            service.access.charged(caller, sum(map(len, wanted.texts))),
+            service.access.charged(caller, wanted.characters),
             aclosing(stream(service.translator, wanted)) as told,
         ):
             async for event in told:
+                if exchange is not None:
+                    _note(exchange, event)
                 yield event
 
     telling = Telling(events())
@@ -62,6 +72,23 @@ async def streamed(
     return telling
 
 
+def _note(exchange: Exchange, event: StreamEvent) -> None:
+    """What the log will say of a stream."""
+    match event:
+        case StreamedSentence():
+            _append(exchange, event.text, event.before + event.translation.hypotheses[0].text)
+        case StreamedText():
+            _append(exchange, event.text, event.after)
+        case StreamEnd():
+            exchange.summary = event.summary
+
+
+def _append(exchange: Exchange, text: int, said: str) -> None:
+    if text == len(exchange.translations):
+        exchange.translations.append("")
+    exchange.translations[text] += said
+
+
 async def translated_or_same(
     request: Request, service: Service, caller: Caller, wanted: TranslationRequest
 ) -> TranslationResult:
@@ -71,7 +98,7 @@ async def translated_or_same(
     check_amounts(wanted.texts, service.limits)
     said = Detection(wanted.target, 1.0)
     same = tuple(replace(untranslated(text, said), detected=None) for text in wanted.texts)
-    return TranslationResult(same, sum(map(len, wanted.texts)), 0, 0, {})
+    return TranslationResult(same, Summary(None, wanted.characters, 0, 0, {}))
 
 
 def _checked(
@@ -81,7 +108,7 @@ def _checked(
     UnknownModel."""
     urgency = urgency_of(request.headers, service.limits.max_seconds)
     wanted = replace(wanted, bulk=urgency.bulk)
-    check(wanted, service.translator, service.limits)
+    check(wanted, service.translator.catalogue, service.limits)
     exchange = exchange_of(request.scope)
     if exchange is not None:
         exchange.wanted = wanted

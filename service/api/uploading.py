@@ -17,7 +17,7 @@ from service.documents.jobs import JobStatus, Order, Report
 from service.documents.reading import format_of, read_document
 from service.documents.translating import translate_document
 from service.errors import LimitExceeded
-from service.pipeline import TranslationRequest
+from service.translation.request import TranslationRequest
 
 LONGEST_NAME = 200
 ANY_FILE = "application/octet-stream"
@@ -65,7 +65,7 @@ async def start_document(
     """
     translator, limits = service.translator, service.limits
     wanted = replace(wanted, texts=())
-    check(wanted, translator, limits)
+    check(wanted, translator.catalogue, limits)
     kind = format_of(upload.name)
     if len(upload.data) > limits.max_file_bytes:
         most = limits.max_file_bytes

@@ -9,7 +9,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,11 +18,25 @@ from service.errors import DocumentNotReady, Overloaded, Seq2ServeError, Unknown
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[int], None]
-"""Told how many characters are translated."""
-Work = Callable[[Report], Awaitable[bytes]]
 RETRY_SECONDS = 5.0
 """A guess at when there is room again; nobody knows when results are fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A sentence of a document whose translation cannot be right."""
+
+    sentence: str
+    reason: str
+    message: str
+    """For people."""
+
+
+Report = Callable[[int, Sequence[Doubt]], None]
+"""Told how many characters are translated, and what is new about them."""
+Work = Callable[[Report], Awaitable[bytes]]
+MOST_DOUBTS = 100
+"""More are not kept of a job: that many say that its model is not made for it."""
 
 
 class JobState(StrEnum):
@@ -68,6 +82,7 @@ class JobStatus:
     characters_done: int
     seconds_left: float | None
     """A guess, once something is done."""
+    doubts: tuple[Doubt, ...]
     error: Exception | None
 
 
@@ -80,6 +95,7 @@ class _Job:
     state: JobState = JobState.QUEUED
     started: float = 0.0
     done: int = 0
+    doubts: tuple[Doubt, ...] = ()
     ended: float | None = None
     fetched: bool = False
     error: Exception | None = None
@@ -154,8 +170,9 @@ class DocumentJobs:
             await asyncio.wait(tasks)
 
     async def _run(self, job: _Job, work: Work) -> None:
-        def report(characters: int) -> None:
+        def report(characters: int, doubts: Sequence[Doubt]) -> None:
             job.done = characters
+            job.doubts = (*job.doubts, *doubts)[:MOST_DOUBTS]
 
         try:
             async with self._turns:
@@ -179,7 +196,9 @@ class DocumentJobs:
         if job.done and job.ended is None:
             pace = (self._clock() - job.started) / job.done
             left = pace * (job.order.characters - job.done)
-        return JobStatus(job.id, job.key, job.order, job.state, job.done, left, job.error)
+        return JobStatus(
+            job.id, job.key, job.order, job.state, job.done, left, job.doubts, job.error
+        )
 
     def _find(self, owner: str, job_id: str, key: str | None) -> _Job:
         self._expire()

@@ -1,15 +1,18 @@
 """A document through the pipeline, a little at a time, behind all who wait for their answers.
 
-Knows no format and no job.
+Knows no format.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from service.documents.document import Document
-from service.flights import Sleep, patiently
-from service.pipeline import TranslationRequest, Translator
+from service.documents.jobs import Doubt, Report
+from service.translation.flights import Sleep, patiently
+from service.translation.request import TranslationRequest
+from service.translation.result import Translation
+from service.translation.translator import Translator
 
 AT_ONCE = 8000
 """Characters that are in the queue at a time: enough to keep the workers busy, and few beside what
@@ -22,7 +25,7 @@ async def translate_document(
     translator: Translator,
     document: Document,
     wanted: TranslationRequest,
-    report: Callable[[int], None],
+    report: Report,
     sleep: Sleep = asyncio.sleep,
 ) -> bytes:
     """The translated file; `wanted` says how, its texts do not matter. A full queue is waited for.
@@ -44,8 +47,17 @@ async def translate_document(
         # Where a model has nothing to say, the reader is better off with the text itself.
         done += [new if new.strip() else old for new, old in zip(said, texts, strict=True)]
         characters += sum(map(len, texts))
-        report(characters)
+        report(characters, doubts(texts, result.translations))
     return await asyncio.to_thread(document.write, done)
+
+
+def doubts(texts: Sequence[str], translations: Sequence[Translation]) -> list[Doubt]:
+    """The sentences whose translations cannot be right."""
+    return [
+        Doubt(text[each.sentence.start : each.sentence.end], each.reason, each.message)
+        for text, translation in zip(texts, translations, strict=True)
+        for each in translation.warnings
+    ]
 
 
 def portions(texts: Sequence[str], at_once: int = AT_ONCE) -> Iterator[tuple[str, ...]]:

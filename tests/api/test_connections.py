@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from starlette.responses import Response, StreamingResponse
 
-from service.api.patience import HttpLimits, SlowReader, patient_receive, patient_send
+from service.api.http.patience import HttpLimits, SlowReader, patient_receive, patient_send
 from service.app import Loaded, create_app
 from service.server import MAX_HEAD_BYTES, server_config
 from service.settings import Settings

@@ -13,7 +13,7 @@ from tests.serving import serve
 
 FILE = "/v1/translate/file"
 FORM = {"source": "en", "target": "ko"}
-MARKDOWN = b"# Hello\n\nSome *words* here.\n"
+MARKDOWN = b"# Hello\n\nSome *words* that stay.\n"
 
 
 def sent(name: str = "guide.md", data: bytes = MARKDOWN) -> dict:
@@ -45,6 +45,8 @@ async def test_a_file_is_sent_followed_and_fetched(client):
             "characters_done": status["characters"],
         }.items()
     )
+    (warning,) = status["warnings"]  # the model only repeats
+    assert warning["reason"] == "copied_source"
     result = await client.get(f"{place}/result")
     assert result.content == MARKDOWN
     assert result.headers["content-type"] == "text/markdown; charset=utf-8"

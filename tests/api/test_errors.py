@@ -17,8 +17,8 @@ from service.errors import (
     RateLimited,
     StoreFailed,
 )
-from service.pipeline import Translator
 from service.settings import Settings
+from service.translation.translator import Translator
 from tests.fakes import make_engine
 
 

@@ -6,11 +6,9 @@ import httpx
 import pytest
 
 from service.access.keys import new_key
-from service.api.access_log import AccessLog
-from service.api.exchange import Exchange
 from service.app import Loaded, create_app
 from service.logs import request_id
-from service.pipeline import TranslationRequest, Translator
+from service.metrics import STAGES
 from service.settings import Settings
 from tests.fakes import make_engine
 from tests.serving import serve
@@ -105,17 +103,22 @@ async def test_probes_and_scrapes_are_quiet(client, caplog, level, count):
     assert len([r for r in caplog.records if r.name == "service.access_log"]) == count
 
 
-async def test_texts_are_logged_only_on_demand(caplog):
-    """Then with what they became."""
-    engine = make_engine()
-    wanted = TranslationRequest(("a secret",), "en", "ko")
-    result = await Translator([engine]).translate(wanted)
-    engine.close()
-    exchange = Exchange("r-1", 0.0, "POST", {}, "/v1/translate", 200, wanted=wanted, result=result)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_what_a_translation_took_is_logged_and_its_texts_on_demand(caplog, stream, wanted):
+    """A stream's too, which is known only at its end."""
+    app = create_app(Settings(log_texts=wanted), lambda _, m: Loaded((make_engine(metrics=m),), ()))
     caplog.set_level(logging.INFO)
-    AccessLog(texts=True).write(exchange)
-    assert fields(caplog)["texts"] == ("a secret",)
-    assert fields(caplog)["translations"] == ["a secret"]
+    texts = ["A secret. And another.\n", "One more."]
+    with serve(app) as url:
+        httpx.post(url + "/v1/translate", json=BODY | {"text": texts, "stream": stream})
+    found = fields(caplog)
+    assert found["model"] == "fake"
+    assert found["characters"] == sum(map(len, texts))
+    assert found["source_tokens"] > found["target_tokens"] > 0
+    assert found["timings"].keys() == {*STAGES, "total"}
+    assert found.get("texts") == (tuple(texts) if wanted else None)
+    assert found.get("translations") == (texts if wanted else None)
 
 
 def test_what_is_logged_for_a_request_has_its_id():

@@ -26,7 +26,7 @@ async def test_the_page_and_its_parts_are_served(client):
 
 @pytest.mark.parametrize("path", ["/", "/web/app.js", "/web/style.css"])
 async def test_the_page_may_load_nothing_from_elsewhere(client, path):
-    """The policy allows its own files and no inline code; nobody may frame or sniff it."""
+    """Fails when the policy allows more than its own files; nobody may frame or sniff it."""
     headers = (await client.get(path)).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.documents.jobs import DocumentJobs, JobLimits, JobState, Order
+from service.documents.jobs import MOST_DOUBTS, DocumentJobs, Doubt, JobLimits, JobState, Order
 from service.documents.shelf import DirectoryShelf, MemoryShelf
 from service.errors import (
     DocumentNotReady,
@@ -36,7 +36,7 @@ class Bench:
     async def __call__(self, report) -> bytes:
         """Half of it is done when it has begun."""
         self.begun.set()
-        report(50)
+        report(50, ())
         try:
             await self.ended.wait()
         except asyncio.CancelledError:
@@ -101,6 +101,19 @@ async def test_the_time_that_is_left_is_guessed_from_the_pace(jobs, clock):
     await bench.begun.wait()
     clock.now += 4
     assert jobs.status("me", job.id).seconds_left == pytest.approx(4)
+
+
+async def test_only_so_many_doubts_are_kept(jobs):
+    """A model that fails at every sentence fills no memory."""
+    doubt = Doubt("Take 3 of them.", "lost_number", "a number is lost or changed")
+
+    async def work(report) -> bytes:
+        report(10, [doubt] * (MOST_DOUBTS - 1))
+        report(20, [doubt] * MOST_DOUBTS)
+        return b"translated"
+
+    job = jobs.submit(order(), work)
+    assert (await jobs.wait("me", job.id, 10)).doubts == (doubt,) * MOST_DOUBTS
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from service.documents.jobs import Doubt
 from service.documents.reading import read_document
 from service.documents.translating import portions, translate_document
 from service.errors import EngineFailed, Overloaded
-from service.pipeline import TranslationRequest, Translator
+from service.text.quality import Fault
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.fakes import EOS, EchoModel, make_engine
 
 WANTED = TranslationRequest((), "en", "ko")
@@ -44,24 +47,27 @@ def test_portions_are_bounded_and_complete():
 
 
 async def test_a_document_comes_back_translated(translator):
-    """With progress up to its end."""
+    """With progress up to its end, and what cannot be right: the model only repeats."""
     reports = []
-    document = read_document("a.txt", b"Hello there.\n\n  12\nBye.\n")
-    found = await translate_document(translator, document, WANTED, reports.append)
-    assert found == b"Hello there.\n\n  12\nBye.\n"
-    assert reports == [16]
+    document = read_document("a.txt", b"Hello there.\n\n  12\nBye. See you soon, friends.\n")
+    found = await translate_document(translator, document, WANTED, lambda *r: reports.append(r))
+    assert found == document.content.encode()
+    ((characters, found),) = reports
+    assert characters == sum(map(len, document.texts))
+    copied = Fault.COPIED_SOURCE
+    assert found == [Doubt("See you soon, friends.", copied, copied.message)]
 
 
 async def test_a_long_document_waits_for_others(translator):
     """It is in the queue a little at a time, as bulk, and comes again when the queue is full."""
-    busy = Busy(translator.served, [Overloaded(3), Overloaded(2)])
+    busy = Busy(translator.catalogue.served, [Overloaded(3), Overloaded(2)])
     document = read_document("a.txt", b"word " * 100 + b"\n" + b"text\n" * 3000)
     slept, reports = [], []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    found = await translate_document(busy, document, WANTED, reports.append, sleep)
+    found = await translate_document(busy, document, WANTED, lambda *r: reports.append(r[0]), sleep)
     assert found == document.content.encode()
     assert slept == [2, 3]
     assert len(busy.seen) == 2
@@ -82,7 +88,7 @@ async def test_a_text_without_translation_stays():
     engine = make_engine(Silent())
     document = read_document("a.md", b"# Title\n\nText.\n")
     try:
-        found = await translate_document(Translator([engine]), document, WANTED, lambda _: None)
+        found = await translate_document(Translator([engine]), document, WANTED, lambda *_: None)
     finally:
         engine.close()
     assert found == document.content.encode()
@@ -90,7 +96,7 @@ async def test_a_text_without_translation_stays():
 
 async def test_other_errors_end_it(translator):
     """Waiting would not help."""
-    busy = Busy(translator.served, [EngineFailed("broken")])
+    busy = Busy(translator.catalogue.served, [EngineFailed("broken")])
     document = read_document("a.txt", b"Hello")
     with pytest.raises(EngineFailed):
-        await translate_document(busy, document, WANTED, lambda _: None, asyncio.sleep)
+        await translate_document(busy, document, WANTED, lambda *_: None, asyncio.sleep)

@@ -32,8 +32,8 @@ from model_export.comparison_page import (
     table_lines,
     write_comparison,
 )
-from service.decoding import DecodingChoice
 from service.engine.bundle import Bundle, Direction, write_manifest
+from service.translation.decoding import DecodingChoice
 from tests.fakes import EchoModel, make_engine, make_manifest
 
 EN_KO, KO_EN = Direction("en", "ko"), Direction("ko", "en")

@@ -19,7 +19,6 @@ from model_export.parity import ParityError, enforce
 from model_export.recipe import load_recipe
 from model_export.torch_model import TorchModel
 from model_export.verify import verify_bundle
-from service.decoding import DecodingChoice
 from service.engine.beam_search import BeamSearch
 from service.engine.bundle import (
     MODEL_CARD,
@@ -37,7 +36,9 @@ from service.engine.scheduler import SchedulerLimits
 from service.engine.strategies import open_search
 from service.errors import BundleError
 from service.metrics import Metrics
-from service.pipeline import TranslationRequest, Translator
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests import decoding
 from tests.export.toy import reverse
 

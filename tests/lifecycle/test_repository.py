@@ -9,7 +9,8 @@ import pytest
 
 from service.errors import BundleError, EngineFailed, UnknownModel
 from service.lifecycle.memory import LOADED_BYTES
-from service.pipeline import TranslationRequest, Translator
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.lifecycle.bundles import BYTES, break_bundle, make_repository, write_bundle
 
 ONE = round(BYTES * LOADED_BYTES)

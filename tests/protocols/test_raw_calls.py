@@ -168,6 +168,7 @@ async def test_what_has_no_language_has_a_default(client, text):
             {"q": ["a"] * 6},
             "Invalid request: text: 6 texts in one request; at most 5",
         ),
+        ({"q": "a" * 501}, "Invalid request: request (501) exceeds text limit (500)"),
     ],
 )
 async def test_libretranslate_tells_faults_in_its_words(client, change, message):

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.assembly import complete
-from service.preparation import Sentence
 from service.text.alignment import Span
 from service.text.cutting import Cutting, cut_text
 from service.text.markup import MarkupOptions, TextFormat
 from service.text.projection import Attention
 from service.text.segmentation import Splitting
+from service.translation.assembly import complete
+from service.translation.preparation import Sentence
 
 TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 

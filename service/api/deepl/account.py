@@ -60,7 +60,7 @@ class UsageAnswer(BaseModel):
 async def languages(request: Request, service: ServiceOf) -> list[Language]:
     """English and Portuguese are targets in two variants, which are translated alike."""
     asked = (await read_fields(request)).get("type") or "source"
-    targets = targets_by_source(service.translator)
+    targets = targets_by_source(service.translator.catalogue)
     if asked != "target":
         return [Language(language=code.upper(), name=name(code)) for code in targets]
     codes = sorted({code for into in targets.values() for code in into})

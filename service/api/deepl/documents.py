@@ -9,9 +9,9 @@ from service.api.bodies import MULTIPART, documented, read
 from service.api.deepl.errors import SHARED, responses
 from service.api.deepl.parameters import CallerOf, Names, Optional, words
 from service.api.deepl.translate import Formality, TranslateFields, glossary_ids, to_pipeline
-from service.api.disconnect import while_connected
 from service.api.faults import Refusal, fault_of
 from service.api.glossary_terms import with_terms
+from service.api.http.disconnect import while_connected
 from service.api.state import ServiceOf
 from service.api.uploading import ANY_FILE, FILE_CONTENT, Upload, start_document
 from service.documents.jobs import JobState, JobStatus

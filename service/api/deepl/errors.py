@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from service.api.errors import ErrorShape
-from service.api.exchange import REQUEST_ID
 from service.api.faults import Fault
+from service.api.http.exchange import REQUEST_ID
 
 STATUSES = {
     "missing_key": 403,

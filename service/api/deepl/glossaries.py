@@ -102,7 +102,7 @@ async def pairs(service: ServiceOf) -> PairsAnswer:
     return PairsAnswer(
         supported_languages=[
             Pair(source_lang=source.lower(), target_lang=target.lower())
-            for source, targets in targets_by_source(service.translator).items()
+            for source, targets in targets_by_source(service.translator.catalogue).items()
             for target in targets
         ]
     )
@@ -118,7 +118,7 @@ async def pairs(service: ServiceOf) -> PairsAnswer:
 async def create(request: Request, service: ServiceOf, caller: CallerOf) -> GlossaryAnswer:
     """One with a name that is taken becomes another one."""
     fields = await read(request, CreateFields, words)
-    languages = served_languages(service.translator)
+    languages = served_languages(service.translator.catalogue)
     terms = read_entries(fields.entries, fields.entries_format)
     dictionary = Dictionary(
         served("source_lang", fields.source_lang, languages),

@@ -172,7 +172,7 @@ def described(model: type[BaseModel]) -> dict[str, Any]:
 async def create(request: Request, service: ServiceOf, caller: CallerOf) -> GlossaryAnswer:
     """Directions that come twice are one."""
     fields = await read(request, CreateFields, words)
-    languages = served_languages(service.translator)
+    languages = served_languages(service.translator.catalogue)
     dictionaries = [each.to_store(languages) for each in fields.dictionaries]
     store = service.glossaries
     stored = await asyncio.to_thread(store.create, caller.name, fields.name, dictionaries)
@@ -204,7 +204,7 @@ async def change(
 ) -> GlossaryAnswer:
     """Terms that it has are replaced, others stay."""
     fields = await read(request, ChangeFields, words)
-    languages = served_languages(service.translator)
+    languages = served_languages(service.translator.catalogue)
     dictionaries = [each.to_store(languages) for each in fields.dictionaries]
     stored = await asyncio.to_thread(
         service.glossaries.change, caller.name, glossary_id, fields.name, dictionaries
@@ -257,7 +257,7 @@ async def replace(
 ) -> DictionaryAnswer:
     """A direction that the glossary did not have is added."""
     fields = await read(request, DictionaryFields, words)
-    dictionary = fields.to_store(served_languages(service.translator))
+    dictionary = fields.to_store(served_languages(service.translator.catalogue))
     store = service.glossaries
     stored = await asyncio.to_thread(store.replace, caller.name, glossary_id, dictionary)
     pair = (dictionary.source, dictionary.target)
@@ -285,5 +285,5 @@ async def delete_dictionary(
 
 
 def _pair(service: Service, source: str, target: str) -> tuple[str, str]:
-    languages = served_languages(service.translator)
+    languages = served_languages(service.translator.catalogue)
     return served("source_lang", source, languages), served("target_lang", target, languages)

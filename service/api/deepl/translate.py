@@ -14,11 +14,12 @@ from service.api.glossary_terms import with_terms
 from service.api.languages import served_languages
 from service.api.state import ServiceOf
 from service.api.translating import translated_or_same
-from service.assembly import Translation
-from service.decoding import DecodingChoice
-from service.pipeline import TranslationRequest, Translator
 from service.text.markup import MarkupOptions, TextFormat
 from service.text.segmentation import Splitting
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.result import Translation
+from service.translation.translator import Translator
 
 SPLITTINGS = {
     "0": Splitting.OFF,
@@ -132,10 +133,10 @@ async def translate(request: Request, service: ServiceOf, caller: CallerOf) -> T
 
 def to_pipeline(fields: TranslateFields, translator: Translator) -> TranslationRequest:
     """The parameters in the pipeline's words. Raises Refusal."""
-    languages = served_languages(translator)
+    languages = served_languages(translator.catalogue)
     target = served("target_lang", fields.target_lang, languages)
     source = fields.source_lang and served("source_lang", fields.source_lang, languages)
-    sources = (*translator.sources(None, target), target)
+    sources = (*translator.catalogue.sources(None, target), target)
     if (source and source not in sources) or len(sources) == 1:
         raise Refusal(400, f"{fields.source_lang} is not translated into {fields.target_lang}.")
     if fields.formality in ("more", "less"):

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from service.api.bodies import MULTIPART, documented, read
-from service.api.disconnect import ClientGone, while_connected
 from service.api.faults import Refusal
+from service.api.http.disconnect import ClientGone, while_connected
 from service.api.libretranslate.errors import responses
 from service.api.libretranslate.text import CallerOf, direction_of, words
 from service.api.state import ServiceOf
 from service.api.uploading import FILE_CONTENT, Upload, attachment, start_document
 from service.api.urgency import within
 from service.errors import DeadlineExceeded
-from service.pipeline import TranslationRequest
+from service.translation.request import TranslationRequest
 
 PATH = "/translate_file"
 OWNER = "/download_file"

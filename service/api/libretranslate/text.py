@@ -27,12 +27,13 @@ from service.api.libretranslate.schemas import (
 )
 from service.api.state import Service, ServiceOf
 from service.api.translating import translated_or_same
-from service.assembly import Translation
-from service.decoding import DecodingChoice
 from service.documents.reading import SUFFIXES
-from service.pipeline import TranslationRequest, Translator
 from service.text.language import Detection
 from service.text.markup import TextFormat
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.result import Translation
+from service.translation.translator import Translator
 
 AUTO = "auto"
 ENCODINGS = (JSON, FORM, MULTIPART)
@@ -98,7 +99,7 @@ async def detect(request: Request, service: ServiceOf) -> list[DetectedLanguage]
 @router.get("/languages", summary="The languages", responses=responses(503))
 async def languages(service: ServiceOf) -> list[Language]:
     """Every source language, and what it is translated into; no key is needed."""
-    targets = targets_by_source(service.translator)
+    targets = targets_by_source(service.translator.catalogue)
     return [
         Language(code=code, name=name(code), targets=sorted({code, *into}))
         for code, into in targets.items()
@@ -110,7 +111,7 @@ async def languages(service: ServiceOf) -> list[Language]:
 )
 async def settings(service: ServiceOf) -> Settings:
     """Limits, and the direction to begin with."""
-    source, targets = next(iter(targets_by_source(service.translator).items()))
+    source, targets = next(iter(targets_by_source(service.translator.catalogue).items()))
     first = LanguagePair(source=_named(source), target=_named(targets[0]))
     return Settings(
         apiKeys=service.access.needs_key,
@@ -154,6 +155,9 @@ def to_pipeline(fields: TranslateFields, service: Service) -> Asked:
     encoded = texts is not None
     if texts is None:
         texts = [fields.q] if isinstance(fields.q, str) else fields.q
+    size, limit = sum(map(len, texts)), service.limits.max_characters
+    if size > limit:
+        raise Refusal(400, f"Invalid request: request ({size}) exceeds text limit ({limit})")
     choice = DecodingChoice()
     if fields.alternatives:
         choice = DecodingChoice(strategy="beam", n_best=fields.alternatives + 1)
@@ -165,14 +169,14 @@ def to_pipeline(fields: TranslateFields, service: Service) -> Asked:
 
 def direction_of(source: str, target: str, translator: Translator) -> tuple[str | None, str]:
     """The served codes that are meant; None for a source to be found out. Raises Refusal."""
-    served = served_languages(translator)
+    served = served_languages(translator.catalogue)
     into = resolve(target, served)
     of = None if source.lower() == AUTO else resolve(source, served)
     for code, found in ((source, of or source.lower() == AUTO), (target, into)):
         if not found:
             raise Refusal(400, f"{code[:40]} is not supported")
     assert into is not None
-    sources = translator.sources(None, into)
+    sources = translator.catalogue.sources(None, into)
     if (of is None and sources) or of in (*sources, into):
         return of, into
     origin = "any language" if of is None else f"{name(of)} ({of})"

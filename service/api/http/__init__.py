@@ -1,0 +1,1 @@
+"""What surrounds every request, whatever the protocol. Knows no route."""
