@@ -20,7 +20,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.engine.bundle import MANIFEST, describe_file, load_bundle
+from service.engine.bundle import MANIFEST, MAX_MANIFEST_BYTES, describe_file, load_bundle
 from service.engine.engine import Engine
 from service.engine.graph_file import MAX_PARTS, graph_file_faults
 from service.engine.scheduler import SchedulerLimits
@@ -361,6 +361,13 @@ def test_numbers_of_the_manifest_have_bounds(path, keys, value, words):
     assert words in faults_of(path)
 
 
+def test_a_manifest_has_a_length(path):
+    """Fails when any amount of it is read."""
+    sound = (path / MANIFEST).read_text("utf-8")
+    (path / MANIFEST).write_text(sound + " " * MAX_MANIFEST_BYTES, "utf-8")
+    assert "is larger than" in faults_of(path)
+
+
 def test_a_state_of_many_small_parts_is_counted_as_one(path):
     """Fails when each tensor of the state has a bound, and their number has none."""
     manifest = json.loads((path / MANIFEST).read_text("utf-8"))
@@ -540,7 +547,7 @@ except BundleError as error:
 """
 
 
-@pytest.mark.parametrize(("numbers", "said"), [(1000, ""), (1 << 34, "cannot be decoded")])
+@pytest.mark.parametrize(("numbers", "said"), [(1000, ""), (3 << 27, "cannot be decoded")])
 def test_memory_for_models_is_bounded(path, numbers, said):
     """Fails when the runtime's memory has no bound: what asks for more than there may be is
     refused, and the process lives on."""
