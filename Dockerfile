@@ -52,6 +52,8 @@ ENV ORT_DISABLE_TELEMETRY=1
 RUN /app/venv/bin/seq2serve translate --models /models --to ko "Good morning." \
  && /app/venv/bin/seq2serve openapi > /dev/null \
  && /app/venv/bin/python -c 'import http.client, uvicorn.protocols.http.httptools_impl, uvloop'
+# A new volume that is mounted here belongs to the user of the image, too.
+RUN install --directory --owner=10001 --group=10001 /data
 ENV PATH=/app/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

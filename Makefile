@@ -19,6 +19,7 @@ SECONDS ?= 60
 CHROMIUM    ?= chromium
 AXE_VERSION := 4.14.1
 AXE         := build/axe-core/axe.min.js
+DASHBOARD   := docker/grafana/dashboards/seq2serve.json
 # For the image.
 DOCKER   ?= docker
 IMAGE    ?= seq2serve
@@ -37,8 +38,8 @@ BENCHED  = --weights $(WEIGHTS) --bundle $(BUNDLE) $(if $(QUICK),--quick)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-browser test-npm test-container image image-report lint lint-deploy format tokenizer train export \
-  quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean \
+.PHONY: help serve test test-browser test-npm test-container image image-report lint lint-deploy lint-dashboard \
+  format tokenizer train export quantize verify evaluate calibrate compare bench bench-engine bench-serving bench-scaling openapi clean \
   overload chaos soak fuzz
 
 help: ## List the targets
@@ -122,6 +123,20 @@ lint-deploy: $(DEPLOY)/tools ## Check Dockerfiles, manifests and YAML; needs kub
 	  $(DEPLOY)/bin/kubernetes-validate --strict --quiet --no-warn -k 1.33 $$rendered && \
 	  $(DEPLOY)/bin/checkov --config-file .checkov.yaml --framework kubernetes --file $$rendered || exit 1; \
 	done
+
+build/grafana/ready: tests/deploy/grafana/package.json
+	@echo "Installing Grafana's schema into build/grafana"
+	@mkdir -p $(@D) && cp $< $(@D)
+	@npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund > /dev/null
+	@touch $@
+
+# A JSON module would lose its literal types; a constant keeps them.
+lint-dashboard: build/grafana/ready ## Check the dashboard against Grafana's schema; needs npm
+	@cp tests/deploy/grafana/written.ts build/grafana
+	@{ echo 'import type { WrittenDashboard } from "./written.js";'; \
+	  echo 'export const dashboard: WrittenDashboard ='; cat $(DASHBOARD); } > build/grafana/dashboard.ts
+	build/grafana/node_modules/.bin/tsc --noEmit --strict --skipLibCheck --target es2022 --module nodenext \
+	  build/grafana/dashboard.ts
 
 format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff format .

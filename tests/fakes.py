@@ -174,6 +174,24 @@ def make_manifest(name: str = "fake", directions=(("en", "ko"), ("ko", "en")), l
     )
 
 
+class GatedModel(EchoModel):
+    """Waits at every step until it is let go; may fail then."""
+
+    def __init__(self, fails: bool = False):
+        super().__init__()
+        self.fails, self.reached, self.opened = fails, threading.Event(), threading.Event()
+        self.rows = []
+
+    def step(self, ids, state, k):
+        """Records the rows of the step."""
+        self.rows.append(len(ids))
+        self.reached.set()
+        self.opened.wait(20)
+        if self.fails:
+            raise RuntimeError("secret words of the model")
+        return super().step(ids, state, k)
+
+
 def make_engine(
     model=None,
     name="fake",

@@ -1,4 +1,4 @@
-"""Probes, metrics, overload and failure as callers and operators see them."""
+"""Metrics, overload and failure as callers and operators see them."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 from service.translation.request import TranslationRequest
 from service.translation.translator import Translator
-from tests.fakes import EchoModel, make_engine
+from tests.fakes import EchoModel, GatedModel, make_engine
 from tests.lifecycle.bundles import write_bundle
 from tests.polling import wait_until
 from tests.serving import serve
@@ -22,67 +22,9 @@ from tests.serving import serve
 BODY = {"text": "hello", "source": "en", "target": "ko"}
 
 
-class GatedModel(EchoModel):
-    """Waits at every step until it is let go; may fail then."""
-
-    def __init__(self, fails: bool = False):
-        super().__init__()
-        self.fails, self.reached, self.opened = fails, threading.Event(), threading.Event()
-        self.rows = []
-
-    def step(self, ids, state, k):
-        """Records the rows of the step."""
-        self.rows.append(len(ids))
-        self.reached.set()
-        self.opened.wait(20)
-        if self.fails:
-            raise RuntimeError("secret words of the model")
-        return super().step(ids, state, k)
-
-
 def app_over(*engines, **settings):
     """An application over running engines."""
     return create_app(Settings(**settings), lambda _, __: Loaded(engines, ()))
-
-
-async def test_alive_and_ready(client):
-    """Both probes answer."""
-    assert (await client.get("/livez")).json() == {"status": "alive"}
-    assert (await client.get("/readyz")).json() == {"status": "ready"}
-
-
-async def test_not_ready_until_the_models_are_loaded():
-    """It listens and lives at once; translations are refused with 503 until then."""
-    loaded = threading.Event()
-
-    def load(_, metrics):
-        loaded.wait(20)
-        return Loaded((make_engine(metrics=metrics),), ())
-
-    app = create_app(Settings(), load)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            assert (await client.get("/livez")).status_code == 200
-            assert (await client.get("/readyz")).status_code == 503
-            assert (await client.post("/v1/translate", json=BODY)).status_code == 503
-            loaded.set()
-            while (await client.get("/readyz")).status_code != 200:
-                await asyncio.sleep(0.001)
-
-
-async def test_a_broken_bundle_is_left_out_and_named(tmp_path):
-    """The server lives, is not ready, and says why."""
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken/manifest.json").write_text('{"format_version": 1}')
-    app = create_app(Settings(models=tmp_path))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            while "no model is usable" not in (answer := await client.get("/readyz")).text:
-                assert answer.status_code == 503
-                await asyncio.sleep(0.001)
-    assert "name: Field required" in answer.text
 
 
 async def test_a_bundle_is_tried_out_before_it_is_served(tmp_path, monkeypatch):

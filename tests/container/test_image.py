@@ -125,3 +125,15 @@ def test_without_a_usable_bundle_it_is_unhealthy_and_says_why(image, tmp_path):
         wait_until(lambda: running.listens, seconds=60)  # it may not even have come to that
         wait_until(lambda: "being loaded" not in running.ask("/readyz"), seconds=60)
         assert "there is no bundle in /models" in running.ask("/readyz")
+
+
+def test_what_it_keeps_goes_into_a_volume(image, tmp_path):
+    """Fails when a new volume belongs to root, whom the service is not."""
+    line = docker("run", "--rm", "--network=none", image, "key", "web")
+    (tmp_path / "keys").write_text(f"{line}\n", "utf-8")
+    tmp_path.chmod(0o755)
+    keys = (f"--volume={tmp_path}:/keys:ro", "--env=SEQ2SERVE_KEYS=/keys/keys")
+    data = ("--volume=/data", "--env=SEQ2SERVE_DATA=/data")
+    with container(image, "--network=none", *HARDENED, *keys, *data) as running:
+        running.wait_until_healthy()
+        assert "usage.sqlite3" in running.execute("ls", "/data").split()

@@ -1,5 +1,6 @@
 """The Dockerfiles and the compose file, as far as they can be judged without an engine."""
 
+import json
 import re
 
 import pytest
@@ -39,6 +40,13 @@ def test_versions_agree():
     assert services["seq2serve"]["image"] == f"seq2serve:{__version__}"
     for service in services.values():
         assert re.search(r":v?\d+\.\d+\.\d+\}?$", service["image"])
+
+
+def test_the_dashboard_is_typed_for_the_grafana_that_shows_it():
+    """Fails when `make lint-dashboard` reads the schema of another version than compose starts."""
+    package = json.loads((ROOT / "tests/deploy/grafana/package.json").read_text("utf-8"))
+    typed = package["devDependencies"]["@grafana/schema"]
+    assert f"grafana/grafana:{typed}}}" in read(COMPOSE)["services"]["grafana"]["image"]
 
 
 def test_compose_runs_everything_without_rights_and_on_this_machine_only():
