@@ -21,8 +21,8 @@ from model_export.export import (
     bundle_weights,
     make_manifest,
 )
-from model_export.fused_transformer import FusedTransformer
-from model_export.graphs import round_weights, save_graph
+from model_export.graphs.fused_transformer import FusedTransformer
+from model_export.graphs.module import round_weights, save_graph
 from model_export.importers.tokenizers import Model
 from model_export.quantisation import quantise_bundle
 from model_export.recipe import Recipe, TrainingRecipe, TransformerRecipe, load_recipe

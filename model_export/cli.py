@@ -9,12 +9,12 @@ a run makes; the bundle folder is what `seq2serve serve` loads.
 
 import typer
 
-from model_export import import_commands, int8_commands, quality_commands, training_commands
+from model_export.commands import importing, int8, quality, training
 from model_export.errors import ModelExportError
 from service.errors import Seq2ServeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-for commands in (training_commands, int8_commands, quality_commands, import_commands):
+for commands in (training, int8, quality, importing):
     commands.register(app)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_export import checkpoint
-from model_export.aligner_graph import AlignerGraph
 from model_export.architectures import build_model
 from model_export.architectures.model import TranslationModel
 from model_export.architectures.transformer import Transformer
-from model_export.fused_transformer import FusedTransformer
-from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
+from model_export.graphs.aligner import AlignerGraph
+from model_export.graphs.fused_transformer import FusedTransformer
+from model_export.graphs.module import export_graphs, graph_weights, round_weights, save_graph
 from model_export.model_card import write_described
 from model_export.parity import TRACE, SentenceTrace, record_trace, write_trace
 from model_export.recipe import Recipe

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 
 from model_export.errors import ModelExportError
-from model_export.evaluation import evaluate_bundle
 from model_export.export import record_scores
-from model_export.graphs import compact
+from model_export.graphs.module import compact
+from model_export.graphs.quantise import Feeds, folded, measure_ranges, quantise
 from model_export.model_card import write_described
-from model_export.quantise_graph import Feeds, folded, measure_ranges, quantise
+from model_export.quality.evaluation import evaluate_bundle
 from service.engine.bundle import (
     Bundle,
     Direction,

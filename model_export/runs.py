@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 
 from model_export import checkpoint
-from model_export.alignment_heads import choose_heads
 from model_export.architectures import build_model
 from model_export.architectures.transformer import Transformer
-from model_export.corpus import Mixture, load_pairs
-from model_export.dataset import TrainingStream, both_ways, encode_examples
-from model_export.evaluation import figures
+from model_export.data.corpus import Mixture, load_pairs
+from model_export.data.dataset import TrainingStream, both_ways, encode_examples
+from model_export.data.tokenizer import train_tokenizer
 from model_export.export import TOKENIZER, Run, bundle_weights
+from model_export.graphs.alignment_heads import choose_heads
+from model_export.quality.evaluation import figures
 from model_export.recipe import Recipe
-from model_export.tokenizer import train_tokenizer
 from model_export.torch_model import TorchModel
 from model_export.training import Trainer
 from service.engine.bundle import DataSet

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from model_export.corpus import Mixture, read_pairs
-from model_export.dataset import both_ways
+from model_export.data.corpus import Mixture, read_pairs
+from model_export.data.dataset import both_ways
 from model_export.export import record_scores
+from model_export.graphs.shortlist import split_output_layer
 from model_export.lexicon import Corpus, ShortlistSizes, make_table
 from model_export.model_card import write_described
 from model_export.quantisation import Loss, QualityError, compare_quality
 from model_export.recipe import Recipe
-from model_export.shortlist_graph import split_output_layer
 from service.engine.bundle import (
     Bundle,
     ShortlistSpec,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model_export.corpus import CorpusError, clean, normalised, open_text, read_pairs
-from model_export.evaluation import decoding_choice, opened
+from model_export.data.corpus import CorpusError, clean, normalised, open_text, read_pairs
+from model_export.quality.evaluation import decoding_choice, opened
 from service.engine.bundle import Direction
 from service.engine.scheduler import SchedulerLimits
 from service.errors import UnsupportedDirection

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from model_export import checkpoint
 from model_export.architectures.model import TranslationModel
-from model_export.batches import Batch, EncodedExample, dev_batches
-from model_export.dataset import Position, TrainingStream
+from model_export.data.batches import Batch, EncodedExample, dev_batches
+from model_export.data.dataset import Position, TrainingStream
+from model_export.data.prefetch import batches_ahead
 from model_export.loss import cross_entropy
-from model_export.prefetch import batches_ahead
 from model_export.progress import TrainingProgress
 from model_export.recipe import TrainingRecipe
 

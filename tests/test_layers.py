@@ -49,6 +49,13 @@ FORBIDDEN = [
     ("model_export/*", ["fastapi", "starlette", "uvicorn", "service.api", "service.app"]),
     ("model_export/*", ["service.cli", "service.settings"]),
     ("model_export/architectures/*", ["model_export.training", "onnx", "onnxruntime"]),
+    ("model_export/architectures/*", ["model_export.graphs", "model_export.data"]),
+    ("model_export/data/*", ["model_export.architectures", "model_export.graphs", "onnx"]),
+    ("model_export/data/*", ["model_export.quality", "model_export.training"]),
+    ("model_export/graphs/*", ["model_export.quality", "model_export.training"]),
+    ("model_export/graphs/*", ["model_export.export", "model_export.runs"]),
+    ("model_export/quality/*", ["model_export.training", "model_export.graphs", "torch"]),
+    ("model_export/importers/*", ["model_export.commands", "model_export.data", "typer"]),
 ]
 
 PIPELINE = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_export.data.tokenizer import PLACEHOLDERS, train_tokenizer
 from model_export.recipe import TokenizerRecipe
-from model_export.tokenizer import PLACEHOLDERS, train_tokenizer
 from service.engine.bundle import Bundle, Direction
 from service.engine.vocabulary import Vocabulary, language_tag, load_vocabulary
 from service.errors import BundleError

@@ -7,7 +7,7 @@ from torch import nn
 
 from model_export.architectures.rnn_attention import RnnAttention, RnnAttentionConfig
 from model_export.architectures.rnn_seq2seq import RnnSeq2seq, RnnSeq2seqConfig
-from model_export.graphs import round_weights
+from model_export.graphs.module import round_weights
 from service.engine.model import pad_rows
 
 PAD, BOS, EOS = 0, 2, 3

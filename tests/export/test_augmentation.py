@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_export.augmentation import Augmenter, concatenated, run_together, with_placeholders
-from model_export.corpus import Example
+from model_export.data.augmentation import Augmenter, concatenated, run_together, with_placeholders
+from model_export.data.corpus import Example
+from model_export.data.tokenizer import PLACEHOLDERS
 from model_export.recipe import AugmentationRecipe
-from model_export.tokenizer import PLACEHOLDERS
 
 
 def example(source, target):

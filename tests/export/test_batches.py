@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_export.batches import EncodedExample, dev_batches, make_batch, plan_batches
-from model_export.corpus import Mixture
-from model_export.dataset import Position, TrainingStream, both_ways, encode_examples
-from model_export.prefetch import batches_ahead
+from model_export.data.batches import EncodedExample, dev_batches, make_batch, plan_batches
+from model_export.data.corpus import Mixture
+from model_export.data.dataset import Position, TrainingStream, both_ways, encode_examples
+from model_export.data.prefetch import batches_ahead
 from model_export.recipe import AugmentationRecipe, CorpusFile, TrainingRecipe
 from tests.fakes import FakeVocabulary
 

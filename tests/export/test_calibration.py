@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from model_export.calibration import (
+from model_export.cli import app
+from model_export.quality.calibration import (
     CalibrationError,
     Sample,
     calibration_error,
@@ -15,7 +16,6 @@ from model_export.calibration import (
     learn,
     likelihood,
 )
-from model_export.cli import app
 from service.engine.bundle import Direction, load_bundle
 from tests.export.conftest import quantize_arguments, run_command
 

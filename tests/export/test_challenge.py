@@ -5,11 +5,24 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from model_export.challenge.checks import Check, judge, left_over
-from model_export.challenge.numerals import mentions
-from model_export.challenge.run import ALL_PASSED, ALL_SOUND, as_scores, failures, outcomes, shares
-from model_export.challenge.sentences import ChallengeError, Sentence, digest, load_sentences, parse
 from model_export.cli import app
+from model_export.quality.challenge.checks import Check, judge, left_over
+from model_export.quality.challenge.numerals import mentions
+from model_export.quality.challenge.run import (
+    ALL_PASSED,
+    ALL_SOUND,
+    as_scores,
+    failures,
+    outcomes,
+    shares,
+)
+from model_export.quality.challenge.sentences import (
+    ChallengeError,
+    Sentence,
+    digest,
+    load_sentences,
+    parse,
+)
 from service.engine.bundle import MODEL_CARD, Direction, load_bundle
 
 INTO_KOREAN, INTO_ENGLISH = Direction("en", "ko"), Direction("ko", "en")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export.cli import app
-from model_export.comparison import (
+from model_export.quality.comparison import (
     BUCKETS,
     Comparison,
     ComparisonError,
@@ -24,7 +24,7 @@ from model_export.comparison import (
     pair_files,
     score_lengths,
 )
-from model_export.comparison_page import (
+from model_export.quality.comparison_page import (
     BEGIN,
     END,
     plot_lengths,

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from model_export.corpus import CorpusError, Mixture, clean, load_pairs, read_pairs
+from model_export.data.corpus import CorpusError, Mixture, clean, load_pairs, read_pairs
 from model_export.recipe import CorpusFile
 
 PAIRS = [("Good morning.", "좋은 아침입니다."), ("Thanks!", "고마워요!")]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.aligner_graph import AlignerGraph
 from model_export.architectures.transformer import Transformer, TransformerConfig
-from model_export.fused_transformer import FusedTransformer
-from model_export.graphs import export_graphs, graph_weights, round_weights, save_graph
+from model_export.graphs.aligner import AlignerGraph
+from model_export.graphs.fused_transformer import FusedTransformer
+from model_export.graphs.module import export_graphs, graph_weights, round_weights, save_graph
 from service.engine.bundle import Bundle, VocabularySpec
 from service.engine.cached_model import GROW_BY, CachedModel
 from service.engine.model import forced_alignment

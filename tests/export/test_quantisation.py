@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from model_export import quantisation
 from model_export.cli import app
-from model_export.quantise_graph import Range, folded, measure_ranges, products, quantise
+from model_export.graphs.quantise import Range, folded, measure_ranges, products, quantise
 from model_export.verify import verify_bundle
 from service.engine.model_loader import open_model
 from service.engine.request import DecodingOptions

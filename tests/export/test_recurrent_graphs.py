@@ -11,7 +11,7 @@ from torch import nn
 
 from model_export.checkpoint import load_into
 from model_export.export import DECODER, ENCODER
-from model_export.graphs import export_graphs, graph_weights
+from model_export.graphs.module import export_graphs, graph_weights
 from model_export.torch_model import TorchModel
 from service.engine.beam_search import BeamSearch
 from service.engine.bundle import Bundle, VocabularySpec

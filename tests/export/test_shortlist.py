@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from model_export import shortlist
 from model_export.cli import app
+from model_export.graphs.shortlist import ShortlistGraphError, split_output_layer
 from model_export.lexicon import Corpus, Lexicon, ShortlistSizes, learn_lexicon, make_table
 from model_export.quantisation import QualityError
 from model_export.shortlist import SPEC, add_shortlist
-from model_export.shortlist_graph import ShortlistGraphError, split_output_layer
 from model_export.verify import verify_bundle
 from service.engine.bundle import MANIFEST, describe_file, load_bundle
 from service.engine.model_loader import open_model

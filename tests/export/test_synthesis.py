@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from model_export import synthesis
 from model_export.cli import app
-from model_export.corpus import CorpusError, read_pairs
+from model_export.data.corpus import CorpusError, read_pairs
 from model_export.synthesis import KEPT, UNCLEAN, done_before, read_texts, synthesise, write_pairs
 from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection

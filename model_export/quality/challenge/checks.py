@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
-from model_export.challenge.numerals import mentions
-from model_export.challenge.sentences import Alternatives, Sentence
+from model_export.quality.challenge.numerals import mentions
+from model_export.quality.challenge.sentences import Alternatives, Sentence
 from service.engine.bundle import Direction
 from service.text.quality import Fault, faults
 

@@ -11,9 +11,9 @@ M cache capacity, H heads, D head size, E width, V vocabulary.
 import onnx
 
 from model_export.architectures.transformer import DecoderLayer, MultiHeadAttention
-from model_export.attention_graph import attend, bar
-from model_export.graph_builder import MICROSOFT, GraphBuilder
-from model_export.transformer_graph import TransformerGraph
+from model_export.graphs.attention import attend, bar
+from model_export.graphs.builder import MICROSOFT, GraphBuilder
+from model_export.graphs.transformer import TransformerGraph
 from service.engine.bundle import StateSpec
 
 HEAD_STEP = 8

@@ -11,7 +11,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from model_export.errors import ModelExportError
-from model_export.quantise_graph import drop_unread
+from model_export.graphs.quantise import drop_unread
 from service.engine.row_buffer import Array
 from service.engine.shortlist import COLUMNS
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from model_export.batches import Batch
-from model_export.dataset import Position, TrainingStream
+from model_export.data.batches import Batch
+from model_export.data.dataset import Position, TrainingStream
 
 Placed = tuple[Batch, Position]
 AHEAD = 32

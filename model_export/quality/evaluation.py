@@ -13,7 +13,7 @@ from pathlib import Path
 from sacrebleu.metrics import BLEU, CHRF
 from tqdm import tqdm
 
-from model_export.corpus import read_pairs
+from model_export.data.corpus import read_pairs
 from service.engine.bundle import Direction, Score
 from service.engine.engine import Engine
 from service.engine.scheduler import SchedulerLimits

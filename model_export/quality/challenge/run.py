@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_export.challenge.checks import SOUND, Check, judge
-from model_export.challenge.sentences import Sentence, digest, load_sentences
-from model_export.evaluation import decoding_choice, decoding_label, opened, translate_all
 from model_export.model_card import CHALLENGE
+from model_export.quality.challenge.checks import SOUND, Check, judge
+from model_export.quality.challenge.sentences import Sentence, digest, load_sentences
+from model_export.quality.evaluation import decoding_choice, decoding_label, opened, translate_all
 from service.engine.bundle import Direction, Score
 from service.translation.translator import Translator
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_export.augmentation import Augmenter, concatenated
-from model_export.batches import Batch, EncodedExample, make_batch, plan_batches
-from model_export.corpus import Example, Mixture, Place
+from model_export.data.augmentation import Augmenter, concatenated
+from model_export.data.batches import Batch, EncodedExample, make_batch, plan_batches
+from model_export.data.corpus import Example, Mixture, Place
 from model_export.recipe import AugmentationRecipe, TrainingRecipe
 from service.engine.vocabulary import Vocabulary
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import CHRF
 from tqdm import tqdm
 
-from model_export.corpus import read_pairs
+from model_export.data.corpus import read_pairs
 from model_export.errors import ModelExportError
-from model_export.evaluation import opened
 from model_export.model_card import write_described
+from model_export.quality.evaluation import opened
 from service.engine.bundle import (
     ConfidenceSpec,
     Direction,

@@ -19,8 +19,8 @@ from model_export.architectures.transformer import (
     Transformer,
     sinusoidal_positions,
 )
-from model_export.attention_graph import Relative, relative, split_heads
-from model_export.graph_builder import GraphBuilder
+from model_export.graphs.attention import Relative, relative, split_heads
+from model_export.graphs.builder import GraphBuilder
 
 
 class TransformerGraph:

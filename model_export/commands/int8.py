@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from model_export.options import BundleFolder, ComparedPairs, Corpora, RecipePath, Tolerance
+from model_export.commands.options import (
+    BundleFolder,
+    ComparedPairs,
+    Corpora,
+    RecipePath,
+    Tolerance,
+)
 from model_export.recipe import load_recipe
 
 
@@ -25,7 +31,7 @@ def quantize(
     tolerance: Tolerance = 0.5,
 ) -> None:
     """Make an int8 bundle: smaller and several times faster. Refuses to lose quality."""
-    from model_export.corpus import read_pairs
+    from model_export.data.corpus import read_pairs
     from model_export.quantisation import bundle_agreement, quantise_bundle, served_texts
     from service.engine.bundle import load_bundle
 

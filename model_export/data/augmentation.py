@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_export.corpus import Example
+from model_export.data.corpus import Example
+from model_export.data.tokenizer import PLACEHOLDERS
 from model_export.recipe import AugmentationRecipe
-from model_export.tokenizer import PLACEHOLDERS
 
 Change = Callable[[Example, np.random.Generator], Example]
 

@@ -8,7 +8,7 @@ relative positions.
 from dataclasses import dataclass
 
 from model_export.architectures.transformer import RelativePositions
-from model_export.graph_builder import GraphBuilder
+from model_export.graphs.builder import GraphBuilder
 
 BARRED = -1e9
 """What is added to a score that must not count."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from model_export.options import BeamSize, BundleFolder, Corpora, RecipePath, RunFolder
+from model_export.commands.options import BeamSize, BundleFolder, Corpora, RecipePath, RunFolder
 from model_export.recipe import load_recipe
 
 
@@ -41,8 +41,8 @@ def train(
     """Train, or continue a run that was stopped or killed: it loses a minute at most."""
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     from model_export import runs
-    from model_export.evaluation import signatures
     from model_export.plots import plot_history
+    from model_export.quality.evaluation import signatures
     from model_export.training import Trainer
 
     plan = load_recipe(recipe)

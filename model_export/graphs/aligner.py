@@ -7,9 +7,9 @@ same length. Shape letters: R rows, S source length, T target length so far, E w
 import onnx
 
 from model_export.architectures.transformer import MultiHeadAttention
-from model_export.attention_graph import attend, bar
-from model_export.graph_builder import GraphBuilder
-from model_export.transformer_graph import TransformerGraph
+from model_export.graphs.attention import attend, bar
+from model_export.graphs.builder import GraphBuilder
+from model_export.graphs.transformer import TransformerGraph
 
 
 class AlignerGraph(TransformerGraph):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
-from model_export.corpus import read_pairs
+from model_export.data.corpus import read_pairs
 from model_export.errors import ModelExportError
-from model_export.evaluation import decoding_choice, figures, opened, translate_all
+from model_export.quality.evaluation import decoding_choice, figures, opened, translate_all
 from service.engine.bundle import Bundle, Direction, load_bundle
 from service.engine.engine import Engine
 from service.translation.decoding import DecodingChoice

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from model_export.architectures.transformer import Transformer
-from model_export.batches import EncodedExample, make_batch
+from model_export.data.batches import EncodedExample, make_batch
 
 BATCH = 50
 NEARLY = 0.85

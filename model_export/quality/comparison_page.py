@@ -6,8 +6,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from model_export.comparison import Comparison, ComparisonError, DirectionScores, LengthScore
-from model_export.evaluation import TEXTS_PER_REQUEST, signatures
+from model_export.quality.comparison import (
+    Comparison,
+    ComparisonError,
+    DirectionScores,
+    LengthScore,
+)
+from model_export.quality.evaluation import TEXTS_PER_REQUEST, signatures
 
 BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 PLOTTED_PAIRS = 20

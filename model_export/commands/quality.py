@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from model_export.options import BeamSize, BundleFolder, Limit, PairFiles
+from model_export.commands.options import BeamSize, BundleFolder, Limit, PairFiles
 
 
 def register(app: typer.Typer) -> None:
@@ -22,8 +22,8 @@ def evaluate(
     record: Annotated[bool, typer.Option(help="Write scores to manifest and card.")] = False,
 ) -> None:
     """Print BLEU, chrF2 and chrF2++ with their signatures, both directions."""
-    from model_export.evaluation import evaluate_bundle
     from model_export.export import record_scores
+    from model_export.quality.evaluation import evaluate_bundle
 
     scores = []
     for score in evaluate_bundle(bundle, pairs, beam_size, limit):
@@ -43,8 +43,8 @@ def challenge(
     record: Annotated[bool, typer.Option(help="Write shares to manifest and card.")] = False,
 ) -> None:
     """Translate 200 everyday sentences a direction, and tell what is kept: numbers, names, ..."""
-    from model_export.challenge.run import as_scores, failures, run_challenge, table
     from model_export.export import record_scores
+    from model_export.quality.challenge.run import as_scores, failures, run_challenge, table
 
     results = dict(run_challenge(bundle, beam_size))
     if show:
@@ -61,8 +61,8 @@ def calibrate(
     limit: Limit = 400,
 ) -> None:
     """Learn how sure translations are, print how far that holds, and write it into the manifest."""
-    from model_export.calibration import calibrate as learn
-    from model_export.calibration import record_confidence
+    from model_export.quality.calibration import calibrate as learn
+    from model_export.quality.calibration import record_confidence
 
     specs = []
     for found in learn(bundle, pairs, limit):
@@ -92,8 +92,8 @@ def compare(
     ] = Path("docs/models"),
 ) -> None:
     """Compare bundles by length of the source; writes a table and a plot, and prints the table."""
-    from model_export.comparison import compare_bundles
-    from model_export.comparison_page import read_page, write_comparison
+    from model_export.quality.comparison import compare_bundles
+    from model_export.quality.comparison_page import read_page, write_comparison
 
     read_page(output)  # a page without a place for the table is better found now than in an hour
     typer.echo(write_comparison(compare_bundles(bundles, pairs, beam_size, limit), output))

@@ -1,0 +1,1 @@
+"""The command line by subject. What a command needs is imported when it is asked for."""

@@ -1,0 +1,1 @@
+"""From pair files to batches of ids."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: made of trained modules, and rewritten for speed."""

@@ -1,0 +1,1 @@
+"""How good a bundle is, through the service's own pipeline."""
