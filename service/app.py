@@ -66,6 +66,7 @@ def open_repository(settings: Settings, metrics: Metrics) -> ModelRepository:
     limits = SchedulerLimits(
         settings.batch_tokens,
         settings.batch_rows,
+        settings.runtime_bytes,
         settings.waiting_tokens,
         settings.waiting_sentences,
     )

@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         4_294_967_296,
         ge=1,
         description="Memory that models may take while they load and run, all together; what "
-        "would exceed it fails.",
+        "would exceed it fails. A bundle whose state may come to more is refused.",
     )
     trial: bool = Field(
         True,

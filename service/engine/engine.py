@@ -12,6 +12,7 @@ from service.engine.request import Decoded, DecodingOptions
 from service.engine.scheduler import Scheduler, SchedulerLimits
 from service.engine.search import SearchInput
 from service.engine.sentence_cache import SentenceCache
+from service.engine.state_size import largest_state
 from service.engine.supervisor import BACKOFF, Backoff, Ended, Supervisor
 from service.engine.vocabulary import Vocabulary, load_vocabulary
 from service.engine.waiting import Standing, Ticket
@@ -71,6 +72,10 @@ class Engine:
         """Opens a bundle and warms it up: `workers` decode side by side, on each step of one work
         `threads`. Raises BundleError if it is not sound."""
         bundle = load_bundle(path)
+        state = largest_state(bundle.manifest, limits)
+        if state > limits.state_bytes:
+            fault = f"its state may take {state} bytes in a worker; at most {limits.state_bytes}"
+            raise BundleError(str(path), [fault])
         vocabulary = load_vocabulary(bundle)
         model = open_model(bundle, threads)
         named = metrics.for_model(bundle.manifest.name, bundle.manifest.version)

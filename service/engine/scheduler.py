@@ -36,6 +36,8 @@ class SchedulerLimits:
     """Rows that run side by side times their longest source."""
     batch_rows: int = 128
     """Hypotheses that run side by side."""
+    state_bytes: int = 4 << 30
+    """Memory for their state; a bundle that may need more is refused."""
     waiting_tokens: int = 100_000
     """Source tokens. More and newcomers are turned away; one request alone is always let in."""
     waiting_sentences: int = 20_000

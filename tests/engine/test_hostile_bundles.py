@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.engine.bundle import MANIFEST, MAX_MANIFEST_BYTES, describe_file, load_bundle
+from service.engine.bundle import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    StateSpec,
+    describe_file,
+    load_bundle,
+    read_manifest,
+)
 from service.engine.engine import Engine
 from service.engine.graph_file import MAX_PARTS, graph_file_faults
 from service.engine.scheduler import SchedulerLimits
 from service.engine.shortlist_table import load_table
+from service.engine.state_size import largest_state
 from service.engine.trial import TrialLimits, try_out
 from service.errors import LONGEST_FAULT, BundleError
 from service.metrics import Metrics
@@ -375,6 +384,27 @@ def test_a_state_of_many_small_parts_is_counted_as_one(path):
     manifest["state"] += [{**one, "name": f"s{number}"} for number in range(17)]
     (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     assert "numbers for a row; at most" in faults_of(path)
+
+
+def test_the_state_of_all_that_runs_has_a_bound(path):
+    """Fails when a bundle may ask for any memory once many sentences run: each number of it is
+    allowed, and what they come to is not."""
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    one = {"kind": "step", "dtype": "float32", "shape": ["R", "T", 1 << 16], "name": "large"}
+    manifest["state"].append(one)
+    manifest["limits"]["max_target_length"] = 65_536
+    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    assert "bytes in a worker; at most 4294967296" in faults_of(path)
+
+
+def test_the_largest_state_is_reckoned(path):
+    """Fails when tensors of a source, of a step or of neither are not counted at their longest."""
+    manifest, limits = read_manifest(path), SchedulerLimits(batch_tokens=100, batch_rows=10)
+    shapes = ("float32", ("R", 3)), ("bool", ("R", "S")), ("int64", ("R", 2, "T", 5))
+    state = tuple(StateSpec("x", "step", dtype, shape) for dtype, shape in shapes)
+    short = replace(manifest.limits, max_source_length=40, max_target_length=50)
+    manifest = replace(manifest, state=state, limits=short)
+    assert largest_state(manifest, limits) == 10 * 3 * 4 + 100 + 10 * 50 * 10 * 8
 
 
 @pytest.mark.parametrize(
