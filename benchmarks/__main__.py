@@ -73,5 +73,18 @@ def scaling(
     run(Plan.of("scaling", weights, bundle, output, quick))
 
 
+@app.command()
+def marian_base(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; it must not exist.")],
+    bundle: BundleFolder = BUNDLE,
+) -> None:
+    """Writes a CTranslate2 directory of the shape of OPUS-MT's, with random weights, for `engine
+    --ctranslate2`; with the pieces of a bundle and more."""
+    from benchmarks.marian_base import write_marian_base
+    from service.engine.bundle import load_bundle
+
+    write_marian_base(folder, bundle / load_bundle(bundle).manifest.vocabulary.source)
+
+
 if __name__ == "__main__":
     app()

@@ -41,7 +41,7 @@ def lines(directory: Path, quick: bool) -> Iterator[str]:
         decoders: dict[str, Decoder] = {}
         for kind in KINDS:
             decoders[kind] = our_decoder(folder / kind)
-            peer = Peer(directory, kind, adds_eos="eos" in imported.layout)
+            peer = Peer(directory, kind, adds_eos=imported.library_ends)
             found = [process.decoder(peer) for process in processes]
             decoders[f"CTranslate2 {kind}"] = _fastest(found, _work(imported, folder, 8, 1))
         cells = []

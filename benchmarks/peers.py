@@ -127,14 +127,17 @@ def _open(peer: Peer):  # type: ignore[no-untyped-def]
         inter_threads=peer.inter_threads,
         intra_threads=peer.intra_threads,
     )
-    shared = peer.path / "shared_vocabulary.json"
-    files = (
-        (shared, shared)
-        if shared.is_file()
-        else (
-            peer.path / "source_vocabulary.json",
-            peer.path / "target_vocabulary.json",
-        )
-    )
-    source, target = (json.loads(file.read_text("utf-8")) for file in files)
+    source, target = (_pieces(peer.path, side) for side in ("source", "target"))
     return translator, source, {piece: i for i, piece in enumerate(target)}
+
+
+def _pieces(folder: Path, side: str) -> list[str]:
+    """The vocabulary of a side, or that of both; older directories have a piece a line."""
+    for name in ("shared_vocabulary", f"{side}_vocabulary"):
+        listed, plain = folder / f"{name}.json", folder / f"{name}.txt"
+        if listed.is_file():
+            pieces: list[str] = json.loads(listed.read_text("utf-8"))
+            return pieces
+        if plain.is_file():
+            return plain.read_text("utf-8").removesuffix("\n").split("\n")
+    raise FileNotFoundError(f"{folder} has no {side}_vocabulary")

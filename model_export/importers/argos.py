@@ -4,23 +4,26 @@ Only those files are taken out, under names of ours. A package that names places
 unpacks to more than a model can be, is refused before anything is written.
 """
 
-import lzma
+import re
 import shutil
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from model_export.importers.ctranslate2_model import Tokenizers, import_ctranslate2
-from model_export.importers.files import read_object
+from model_export.importers.bounds import unpacking_faults
+from model_export.importers.ctranslate2_model import import_ctranslate2
+from model_export.importers.files import UNSOUND_ZIP, licence_of, read_object, shown
 from model_export.importers.imported import Asked, Imported, ImportFaults
 from model_export.importers.languages import language_code
+from model_export.importers.tensors import some
 
 FORMAT = "Argos package"
-METADATA, TOKENIZER, BPE = "metadata.json", "sentencepiece.model", "bpe.model"
+METADATA = "metadata.json"
+FILES = (METADATA, "sentencepiece.model", "bpe.model", "README.md")
 MODEL_FILES = (
     "model.bin",
     "config.json",
@@ -30,20 +33,8 @@ MODEL_FILES = (
         for kind in ("json", "txt")
     ),
 )
-MOST_BYTES = 4 << 30
-MOST_RATIO = 100
-"""Weights hardly grow when they are unpacked; what grows so much is made to fill the disk."""
+VERSION = re.compile(r"[\w.+-]{1,40}")
 CHUNK = 1 << 20
-UNSOUND = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""What reading a damaged zip can raise."""
 
 
 @contextmanager
@@ -54,29 +45,31 @@ def import_argos(package: Path, asked: Asked) -> Iterator[tuple[Imported, Path]]
         unpack(package, folder)
         faults: list[str] = []
         metadata = read_object(folder / METADATA, faults) or {}
-        tokenizer = folder / TOKENIZER
-        languages = asked
-        if not asked.sources or not asked.targets:
-            codes = [language_code(str(metadata.get(k, ""))) for k in ("from_code", "to_code")]
-            if None in codes:
-                faults.append(f"{METADATA} does not tell from_code and to_code")
-            first, second = (code or "" for code in codes)
-            sources, targets = asked.sources or (first,), asked.targets or (second,)
-            languages = Asked(sources, targets, asked.licence)
-        if (folder / BPE).exists():
-            faults.append(f"{BPE}: pieces of subword-nmt are not supported, SentencePiece is")
-        elif not tokenizer.exists():
-            faults.append(f"{TOKENIZER} is missing")
         version = str(metadata.get("package_version") or "1")
+        if not VERSION.fullmatch(version):
+            faults.append(f"{METADATA}: package_version is {shown(version)}")
+        if metadata.get("target_prefix"):
+            faults.append(f"{METADATA}: target_prefix is not supported")
+        told = replace(
+            _languages(metadata, asked, faults), licence=asked.licence or licence_of(folder)
+        )
         try:
-            tokenizers = Tokenizers(tokenizer, tokenizer)
-            found = import_ctranslate2(folder / "model", languages, tokenizers, version)
+            found = import_ctranslate2(folder / "model", told, version)
         except ImportFaults as error:
             raise ImportFaults(package, [*faults, *error.faults]) from error
         if faults:
             raise ImportFaults(package, faults)
         origin = replace(found.origin, format=FORMAT, name=package.stem)
         yield replace(found, origin=origin), folder / "model"
+
+
+def _languages(metadata: Mapping[str, Any], asked: Asked, faults: list[str]) -> Asked:
+    """A caller's languages win."""
+    codes = [language_code(str(metadata.get(key, ""))) for key in ("from_code", "to_code")]
+    if None in codes and not (asked.sources and asked.targets):
+        faults.append(f"{METADATA} does not tell from_code and to_code")
+    source, target = (code or "" for code in codes)
+    return Asked(asked.sources or (source,), asked.targets or (target,))
 
 
 def unpack(package: Path, folder: Path) -> None:
@@ -86,16 +79,19 @@ def unpack(package: Path, folder: Path) -> None:
             faults = [*_member_faults(archive)]
             if faults:
                 raise ImportFaults(package, faults)
+            wanted = [*_wanted(archive)]
+            roots = {PurePosixPath(member.filename).parts[0] for member, _ in wanted}
+            if len(roots) > 1:
+                raise ImportFaults(package, [f"it holds several packages: {some(sorted(roots))}"])
             (folder / "model").mkdir()
-            for member, to in _wanted(archive):
+            for member, to in wanted:
                 with archive.open(member) as source, (folder / to).open("wb") as target:
                     shutil.copyfileobj(source, target, CHUNK)
-    except UNSOUND as error:
+    except UNSOUND_ZIP as error:
         raise ImportFaults(package, [f"it is not a sound zip: {error}"]) from error
 
 
 def _member_faults(archive: zipfile.ZipFile) -> Iterator[str]:
-    total = 0
     for member in archive.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
@@ -104,11 +100,7 @@ def _member_faults(archive: zipfile.ZipFile) -> Iterator[str]:
             yield f"{member.filename!r} is a link"
         if member.flag_bits & 1:
             yield f"{member.filename!r} is encrypted"
-        if member.file_size > MOST_RATIO * max(member.compress_size, CHUNK // MOST_RATIO):
-            yield f"{member.filename!r} unpacks to {member.file_size:,} bytes: it is no model"
-        total += member.file_size
-    if total > MOST_BYTES:
-        yield f"it unpacks to {total:,} bytes, more than {MOST_BYTES:,}"
+    yield from unpacking_faults(archive)
 
 
 def _wanted(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
@@ -116,7 +108,7 @@ def _wanted(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str]]:
     for member in archive.infolist():
         parts = PurePosixPath(member.filename).parts
         match parts[1:] if len(parts) > 1 and not member.is_dir() else ():
-            case (name,) if name in (METADATA, TOKENIZER, BPE, "README.md"):
+            case (name,) if name in FILES:
                 yield member, name
             case ("model", name) if name in MODEL_FILES:
                 yield member, f"model/{name}"

@@ -6,6 +6,7 @@ Knows nothing of what the arrays mean.
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.importers.bounds import too_many
+
 VERSIONS = (4, 5, 6)
 """Binary versions that look like this."""
 TYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
 """By the number that stands for a type."""
 MOST_VARIABLES, MOST_AXES = 100_000, 4
+INT16_SCALE = np.float32(1000)
+"""That of int16 weights which are stored without one."""
 
 
 class BinaryFault(ValueError):
@@ -74,7 +79,8 @@ def read_binary(path: Path) -> Binary:
     cursor = _Cursor(np.memmap(path, mode="r").data)
     version = cursor.number("I")
     if version not in VERSIONS:
-        raise BinaryFault(f"binary version {version} is not supported; {VERSIONS} are")
+        known = f"{VERSIONS[0]} to {VERSIONS[-1]}"
+        raise BinaryFault(f"binary version {version} is not supported; {known} are")
     spec, revision = cursor.text(), cursor.number("I")
     variables: dict[str, NDArray[Any]] = {}
     count = cursor.number("I")
@@ -93,6 +99,8 @@ def read_binary(path: Path) -> Binary:
                 variables[alias + end] = variables[name + end]
     if cursor.left:
         raise BinaryFault(f"{cursor.left} bytes are left over")
+    if fault := too_many(array.size for array in variables.values()):
+        raise BinaryFault(fault)
     return Binary(version, spec, revision, variables)
 
 
@@ -115,17 +123,20 @@ def _read_variable(cursor: _Cursor, name: str) -> NDArray[Any]:
     return array
 
 
-def dequantised(variables: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def dequantised(variables: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Integer weights times their scale: one a row, or one of all. Scales go."""
     found = {}
     for name, array in variables.items():
-        scale = variables.get(f"{name}_scale")
         if name.endswith("_scale") and name.removesuffix("_scale") in variables:
             continue
-        if scale is not None and array.dtype.kind == "i":
+        if name.endswith("weight") and array.dtype.kind == "i":
+            scale = variables.get(f"{name}_scale", INT16_SCALE if array.itemsize == 2 else None)
+            if scale is None:
+                raise BinaryFault(f"{name} is {array.dtype} without a scale")
             if scale.ndim > 1 or (scale.ndim == 1 and scale.shape[0] != array.shape[0]):
                 raise BinaryFault(f"{name} has {scale.shape} scales for {array.shape}")
             by_row = scale.reshape(-1, *[1] * (array.ndim - 1)) if scale.ndim else scale
-            array = array.astype(np.float32) / by_row.astype(np.float32)
+            with np.errstate(all="ignore"):  # whoever takes it looks for what is no number
+                array = array.astype(np.float32) / by_row.astype(np.float32)
         found[name] = array
     return found

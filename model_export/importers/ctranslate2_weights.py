@@ -68,8 +68,11 @@ class SpecReader:
                 faults.append(f"encoder and decoder have another {name}, which is not supported")
         if not 0 <= int(self.scalar("encoder/activation", 0)) < len(ACTIVATIONS):
             faults.append(f"activation {self.scalar('encoder/activation', 0)} is not supported")
-        if self.scale("encoder") != self.scale("decoder"):
+        scale = self.scale("encoder")
+        if scale != self.scale("decoder"):
             faults.append("encoder and decoder scale their embeddings otherwise: not supported")
+        elif not any(math.isclose(scale, usual, rel_tol=1e-4) for usual in (1.0, self.root)):
+            faults.append(f"embeddings are scaled by {scale:g}, which is not supported")
         if self.pre and "encoder/layer_norm/gamma" not in self.variables:
             faults.append("pre-norm without a norm at the end is not supported")
 
@@ -101,11 +104,20 @@ class SpecReader:
         return len({each for each in found if each.removeprefix("layer_").isdigit()})
 
     def scale(self, side: str) -> float:
-        """What pieces' vectors are multiplied by."""
-        table = self.tables[0 if side == "encoder" else 1].removesuffix("weight")
-        default = self.scalar(f"{table}multiply_by_sqrt_depth", 1)
-        scale = self.scalar(f"{side}/scale_embeddings", default)
-        return math.sqrt(self.width) if scale == 1 else scale or 1.0
+        """What pieces' vectors are multiplied by: the root of their width if a flag says so, which
+        is a whole number, or any other number."""
+        names = f"{side}/scale_embeddings", f"{side}/embeddings/multiply_by_sqrt_depth"
+        name = self.name(*names)
+        self.tensors.ignore(*names)
+        scale = self.scalar(name, 1)
+        if name in self.variables and self.variables[name].dtype.kind == "f":
+            return scale
+        return self.root if scale else 1.0
+
+    @property
+    def root(self) -> float:
+        """The square root of the width."""
+        return math.sqrt(self.width)
 
     def start(self) -> str | None:
         """The target piece that decoding starts with."""
@@ -140,7 +152,7 @@ class SpecReader:
             position_layout="none" if self.relative else "table",
             positions=0 if self.relative else self.places("encoder").shape[0],
             relative_positions=self.relative,
-            scale_embeddings=self.scale("encoder") != 1.0,
+            scale_embeddings=not math.isclose(self.scale("encoder"), 1.0, rel_tol=1e-4),
             share_embeddings=False,
             tie_output=tied,
             output_bias=True,

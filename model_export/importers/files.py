@@ -4,8 +4,10 @@ A reader returns None when it has noted a fault.
 """
 
 import json
+import lzma
 import pickle  # nosec B403
 import re
+import reprlib
 import warnings
 import zipfile
 import zlib
@@ -20,6 +22,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from model_export.importers.bounds import too_many, unpacking_faults
+
 Arrays = Mapping[str, NDArray[Any]]
 UNSOUND_TENSORS = (
     OSError,
@@ -29,19 +33,33 @@ UNSOUND_TENSORS = (
     TypeError,  # of sparse tensors
     ValueError,
     SafetensorError,
+    zipfile.BadZipFile,
 )
-UNSOUND_ARRAYS = (
+UNSOUND_ZIP = (
     OSError,
     EOFError,
-    AttributeError,
-    MemoryError,  # of a shape that no file could fill
-    ValueError,
+    RuntimeError,
+    NotImplementedError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+)
+"""What reading a damaged zip can raise."""
+UNSOUND_ARRAYS = (
+    *UNSOUND_ZIP,
+    MemoryError,  # of a shape that no file could fill
+    ValueError,
 )
 ENTRY = re.compile(r'^("(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'|.+?)\s*:\s*(\d+)\s*$')
 ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "N": "\x85", "_": "\xa0"}
+
+
+def shown(value: Any) -> str:
+    """A value out of a file in few words; printed whole, nested YAML could fill the memory."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 2, 60
+    return short.repr(value)
 
 
 def read_json(path: Path, faults: list[str]) -> Any:
@@ -64,6 +82,11 @@ def read_object(path: Path, faults: list[str]) -> dict[str, Any] | None:
     return found
 
 
+def read_optional(path: Path, faults: list[str]) -> dict[str, Any]:
+    """The same of a file that a model may lack; empty where there is none."""
+    return (read_object(path, faults) or {}) if path.exists() else {}
+
+
 def read_yaml(text: str, name: str, faults: list[str]) -> dict[str, Any] | None:
     """A YAML document that is a mapping; of plain values only."""
     try:
@@ -82,11 +105,17 @@ def read_torch(path: Path, faults: list[str]) -> Arrays | None:
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
+        elif zipfile.is_zipfile(path) and not _unpacks(path, faults):
+            return None
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of pickles that PyTorch would not write
                 state = torch.load(path, map_location="cpu", weights_only=True)
         if isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values()):
+            # Of what is counted, not of what is stored: one number can stand for many.
+            if fault := too_many(tensor.numel() for tensor in state.values()):
+                faults.append(f"{path.name}: {fault}")
+                return None
             return {str(name): tensor.float().numpy() for name, tensor in state.items()}
         faults.append(f"{path.name} is not a table of tensors")
     except pickle.UnpicklingError:
@@ -99,11 +128,21 @@ def read_torch(path: Path, faults: list[str]) -> Arrays | None:
 def read_npz(path: Path, faults: list[str]) -> Arrays | None:
     """Arrays out of a NumPy archive; none may be a pickle."""
     try:
+        if not _unpacks(path, faults):
+            return None
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except UNSOUND_ARRAYS as error:
         faults.append(f"{path.name} cannot be read: {error}")
     return None
+
+
+def _unpacks(path: Path, faults: list[str]) -> bool:
+    """Whether a zip unpacks to what a model can be."""
+    with zipfile.ZipFile(path) as archive:
+        found = [f"{path.name}: {fault}" for fault in unpacking_faults(archive)]
+    faults += found
+    return not found
 
 
 def numbered(found: Mapping[str, Any], name: str, faults: list[str]) -> tuple[str, ...] | None:
@@ -123,15 +162,28 @@ def read_marian_vocabulary(path: Path, faults: list[str]) -> tuple[str, ...] | N
         faults.append(f"{path.name} cannot be read: {error}")
         return None
     found: dict[str, int] = {}
+    key = ""
     for number, line in enumerate(lines, 1):
+        if line.startswith("? "):  # a long key, which YAML writes into a line of its own
+            key = line[2:].rstrip("\r")
+            continue
         if not line.strip():
             continue
-        entry = ENTRY.match(line.rstrip("\r"))
-        if entry is None:
+        try:
+            piece, row = _entry(key + line.rstrip("\r"))
+            key = ""
+        except (ValueError, OverflowError):
             faults.append(f"{path.name}:{number} is not `piece: id`")
             return None
-        found[_unquoted(entry[1])] = int(entry[2])
+        found[piece] = row
     return numbered(found, path.name, faults)
+
+
+def _entry(line: str) -> tuple[str, int]:
+    entry = ENTRY.match(line)
+    if entry is None:
+        raise ValueError(line)
+    return _unquoted(entry[1]), int(entry[2])
 
 
 def _unquoted(piece: str) -> str:

@@ -68,6 +68,8 @@ class Imported:
     """The target piece that decoding starts with; None is a vector of zeros."""
     forbidden: frozenset[str] = frozenset()
     """Target pieces that are never said."""
+    library_ends: bool = False
+    """Whether the library that it was made for puts eos behind a source by itself."""
     alignment_heads: tuple[tuple[int, int], ...] = ()
     """Decoder layer and head; empty is all heads of the last layer."""
     decoding: DecodingDefaults = field(default_factory=DecodingDefaults)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from model_export.architectures.transformer import Activation, TransformerConfig
+from model_export.importers.bounds import is_size
 from model_export.importers.files import (
     licence_of,
     read_marian_vocabulary,
     read_npz,
     read_yaml,
+    shown,
 )
 from model_export.importers.imported import Array, Asked, Imported, ImportFaults, Side, Weights
 from model_export.importers.opus import choose_languages
@@ -81,6 +83,7 @@ def import_marian_npz(folder: Path, asked: Asked) -> Imported:
         sources=languages.sources,
         targets=languages.targets,
         layout=languages.layout,
+        library_ends=True,
         origin=Origin(FORMAT, folder.name, licence, describe_file(archive).sha256),
     )
 
@@ -103,8 +106,10 @@ def _named(folder: Path, decoder: Mapping[str, Any], key: str, faults: list[str]
         return
     if key == "models" and len(names) > 1:
         faults.append(f"decoder.yml: an ensemble of {len(names)} models is not supported")
-    for name in map(str, names):
-        if Path(name).name != name:
+    for name in names:
+        if not isinstance(name, str):
+            faults.append(f"decoder.yml: {shown(name)} is no name of a file")
+        elif Path(name).name != name:
             faults.append(f"decoder.yml: {name} is not a file of the directory")
         elif not (folder / name).is_file():
             faults.append(f"{name} is missing")
@@ -140,23 +145,23 @@ def _read_options(arrays: Mapping[str, Any], faults: list[str]) -> dict[str, Any
 def _option_faults(options: Mapping[str, Any]) -> Iterator[str]:
     for name, values in UNDERSTOOD.items():
         if name in options and options[name] not in values:
-            yield f"option {name} {options[name]!r} is not supported"
+            yield f"option {name} {shown(options[name])} is not supported"
     if _norms(options) not in NORMS:
         yield f"options transformer-preprocess, -postprocess {_norms(options)} are not supported"
     for name in ("dim-emb", "transformer-heads", "transformer-dim-ffn", "enc-depth", "dec-depth"):
-        if not isinstance(options.get(name), int) or not 0 < options[name] <= 131_072:
-            yield f"option {name} is {options.get(name)!r}"
+        if not is_size(options.get(name), 131_072):
+            yield f"option {name} is {shown(options.get(name))}"
     width, heads = options.get("dim-emb"), options.get("transformer-heads")
-    if isinstance(width, int) and isinstance(heads, int) and heads > 0 and width % (2 * heads):
+    if is_size(width) and is_size(heads) and width % (2 * heads):
         yield f"option dim-emb {width} is not a multiple of twice the {heads} heads"
 
 
 def _norms(options: Mapping[str, Any]) -> tuple[str, str, str]:
     before, after, top = (
-        str(options.get(f"transformer-{name}") or "").replace("d", "", name == "preprocess")
+        value if isinstance(value := options.get(f"transformer-{name}") or "", str) else "?"
         for name in ("preprocess", "postprocess", "postprocess-top")
     )
-    return before, after, top
+    return before.replace("d", ""), after, top
 
 
 class _Reader:

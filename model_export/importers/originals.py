@@ -62,7 +62,9 @@ class HuggingFace:
     def __init__(self, imported: Imported, path: Path) -> None:
         from transformers import MarianMTModel
 
-        model: Any = MarianMTModel.from_pretrained(path, local_files_only=True)  # nosec B615
+        # Weights of float16 are compared as float32 too; positions would be rounded with them.
+        exactly: dict[str, Any] = {"dtype": "float32", "local_files_only": True}
+        model: Any = MarianMTModel.from_pretrained(path, **exactly)  # nosec B615
         self._model = model.eval()
         target = imported.target.pieces
         self._bad = [[target.index(piece)] for piece in sorted(imported.forbidden)] or None
@@ -115,14 +117,14 @@ class CTranslate2:
             str(path), compute_type="float32", inter_threads=1, intra_threads=1
         )
         self._source, self._target = imported.source, imported.target.pieces
-        self._adds_eos = "eos" in imported.layout.split()
+        self._ends = imported.library_ends
 
     def decode(
         self, sources: Sequence[Sequence[int]], beam_size: int, longest: int
     ) -> list[list[Said]]:
         """All hypotheses of a beam."""
         tokens = [[self._source.pieces[row] for row in source] for source in sources]
-        if self._adds_eos:
+        if self._ends:
             tokens = [each[:-1] for each in tokens]
         found = self._translator.translate_batch(
             tokens,

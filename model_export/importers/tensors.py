@@ -71,10 +71,17 @@ Linear = tuple[Array, Array]
 def attention(name: str, query: Linear, key: Linear, value: Linear, output: Linear) -> Weights:
     """An attention's weights by our names."""
     return {
-        f"{name}.query_key_value.weight": np.concatenate([query[0], key[0], value[0]]),
-        f"{name}.query_key_value.bias": np.concatenate([query[1], key[1], value[1]]),
+        f"{name}.query_key_value.weight": _stacked(query[0], key[0], value[0]),
+        f"{name}.query_key_value.bias": _stacked(query[1], key[1], value[1]),
         **linear(f"{name}.output", output),
     }
+
+
+def _stacked(*arrays: Array) -> Array:
+    """One below the other. What is missing takes no memory, whatever size the files claim."""
+    if all(any(array.strides) for array in arrays):
+        return np.concatenate(arrays)
+    return np.broadcast_to(np.float32(0), (sum(map(len, arrays)), *arrays[0].shape[1:]))
 
 
 def linear(name: str, found: Linear) -> Weights:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import sentencepiece
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from sentencepiece import sentencepiece_model_pb2
@@ -47,7 +48,8 @@ def tokenizer_faults(side: Side) -> Iterator[str]:
     """What is wrong with a side's SentencePiece model, or with its list of pieces."""
     try:
         model = read_model(side)
-    except (OSError, DecodeError) as error:
+        sentencepiece.SentencePieceProcessor(model_proto=side.tokenizer.read_bytes())
+    except (OSError, RuntimeError, DecodeError) as error:
         yield f"{side.tokenizer.name} is not a SentencePiece model: {error}"
         return
     if repeated := len(side.pieces) - len(set(side.pieces)):

@@ -74,9 +74,7 @@ def write_bundle(
             quantise_import(float32, made, texts, wanted, report)
         else:
             made = float32
-        bundle.mkdir(exist_ok=True)
-        for file in made.iterdir():
-            file.replace(bundle / file.name)
+        made.rename(bundle)  # at once, so that nobody meets half of it
 
 
 def write_float32(

@@ -1,22 +1,23 @@
-"""Broken and hostile files: one error lists every fault, nothing is executed or written."""
+"""Broken files: one error lists every fault."""
 
+import contextlib
 import json
-import pickle
-import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+import yaml
 
-from model_export.cli import app
-from model_export.importers.argos import import_argos
+from model_export.importers.ctranslate2_binary import read_binary
 from model_export.importers.ctranslate2_model import import_ctranslate2
-from model_export.importers.imported import Asked, ImportFaults
+from model_export.importers.imported import ImportFaults
 from model_export.importers.marian_hf import import_marian_hf
 from model_export.importers.marian_npz import import_marian_npz
+from tests.importers.older import write_binary
+from tests.importers.packages import METADATA, package
+from tests.importers.telling import ASKED, edit, expect, faults_of, package_faults
 from tests.importers.tiny import (
     MARIAN_OPTIONS,
     Marian,
@@ -26,43 +27,6 @@ from tests.importers.tiny import (
     make_marian_npz,
     train_pieces,
 )
-
-ASKED = Asked(("en",), ("de",))
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A sound model of each kind, to be copied and broken."""
-    folder = tmp_path_factory.mktemp("models")
-    make_marian(folder / "hf", Marian())
-    make_ctranslate2(folder / "ctranslate2", OpenNmt())
-    make_marian_npz(folder / "marian")
-    return folder
-
-
-@pytest.fixture
-def copy(models, tmp_path):
-    """A copy of a sound model, by its kind."""
-    return lambda kind: shutil.copytree(models / kind, tmp_path / kind)
-
-
-def faults_of(read, path, asked=ASKED) -> str:
-    """All that is told, in one error."""
-    with pytest.raises(ImportFaults) as error:
-        read(path, asked)
-    return str(error.value)
-
-
-def edit(path: Path, **changes) -> None:
-    """Changes keys of a JSON file; None removes one."""
-    found = {**json.loads(path.read_text("utf-8")), **changes}
-    path.write_text(json.dumps({k: v for k, v in found.items() if v is not None}), "utf-8")
-
-
-def expect(told: str, *parts: str) -> None:
-    """Every part is told, each in a line of its own."""
-    for part in parts:
-        assert any(part in line for line in told.splitlines()), f"{part} not in\n{told}"
 
 
 def test_all_missing_files_are_told_at_once(copy):
@@ -219,143 +183,171 @@ def test_a_binary_that_is_cut_off_is_refused(copy, cut):
     expect(faults_of(import_ctranslate2, folder), "model.bin cannot be read")
 
 
-def test_random_damage_is_no_crash(copy):
-    """Bytes of the header and of names changed: a fault or a sound model, nothing else."""
-    folder = copy("ctranslate2")
-    path = folder / "model.bin"
-    sound = path.read_bytes()
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        data = bytearray(sound)
-        for place in rng.integers(0, 400, 3):
-            data[place] = rng.integers(256)
-        path.write_bytes(data)
-        try:
-            import_ctranslate2(folder, ASKED)
-        except ImportFaults:
-            continue
-
-
-class Code:
-    """Unpickled, it would leave a file behind."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-def test_code_in_a_pickle_is_not_executed(copy, tmp_path):
-    """Neither in PyTorch's files nor in NumPy's."""
-    trace = tmp_path / "executed"
-    folder = copy("hf")
-    (folder / "model.safetensors").unlink()
-    torch.save({"model.shared.weight": Code(trace)}, folder / "pytorch_model.bin")
-    expect(faults_of(import_marian_hf, folder), "its code was not executed")
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Code(trace)))
-    faults_of(import_marian_hf, folder)
-    raw = copy("marian")
-    np.savez(raw / "model.npz", **{"special:model.yml": np.array([Code(trace)], dtype=object)})
-    expect(faults_of(import_marian_npz, raw), "model.npz cannot be read")
-    assert not trace.exists()
-
-
-def test_decoder_yml_names_no_file_elsewhere(copy):
-    """A path in it is a fault, whether there is such a file or not."""
-    folder = copy("marian")
-    text = "models: [../model.npz]\nvocabs: [/etc/passwd, target.vocab.yml]\n"
-    (folder / "decoder.yml").write_text(text, "utf-8")
-    expect(
-        faults_of(import_marian_npz, folder),
-        "../model.npz is not a file of the directory",
-        "/etc/passwd is not a file of the directory",
-    )
-
-
-def package(path: Path, folder: Path, **extra: bytes) -> Path:
-    """An Argos package of a CTranslate2 directory; `extra` are members more."""
-    metadata = {"from_code": "en", "to_code": "de", "package_version": "1.9"}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("en_de/metadata.json", json.dumps(metadata))
-        archive.write(folder / "source.spm", "en_de/sentencepiece.model")
-        for name in ("model.bin", "config.json", "shared_vocabulary.json"):
-            archive.write(folder / name, f"en_de/model/{name}")
-        for name, data in extra.items():
-            archive.writestr(name, data)
-    return path
-
-
-def unpacked(path: Path) -> str:
-    """The faults of a package."""
-
-    def read(path: Path, asked: Asked) -> None:
-        with import_argos(path, asked):
-            pass
-
-    return faults_of(read, path, Asked())
-
-
-def test_a_package_may_not_reach_outside_or_explode(models, tmp_path):
-    """Every bad member is told; nothing is unpacked."""
-    bad = {
-        ".": b"",
-        "../evil": b"",
-        "/evil": b"",
-        "en_de/a\\..\\..\\evil": b"",
-        "en_de/bomb": b"0" * 10**8,
-    }
-    path = package(tmp_path / "bad.argosmodel", models / "ctranslate2", **bad)
-    link = zipfile.ZipInfo("en_de/link")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(link, "/etc/passwd")
-    told = unpacked(path)
-    expect(told, "'../evil' is a place outside", "'/evil' is a place outside", "'en_de/link'")
-    expect(told, "bomb", "en_de/a")
-    assert not (tmp_path.parent / "evil").exists()
-    path.write_bytes(path.read_bytes()[:2000])
-    expect(unpacked(path), "not a sound zip")
-
-
-def test_a_package_with_damaged_members_is_refused(models, tmp_path):
-    """Wherever the damage is: in what describes a member, or in what it was packed to."""
-    sound = package(tmp_path / "sound.argosmodel", models / "ctranslate2").read_bytes()
-    path, rng = tmp_path / "damaged.argosmodel", np.random.default_rng(0)
-    told = []
-    for place in rng.integers(0, len(sound) // 2, 40):
-        data = bytearray(sound)
-        data[place : place + 8] = rng.bytes(8)
-        path.write_bytes(data)
-        told.append(unpacked(path))
-    assert any("Error -3 while decompressing" in each for each in told)
-
-
 def test_what_an_incomplete_package_lacks_is_told_at_once(tmp_path):
     """Metadata, tokenizer, and whatever is wrong with the model."""
     path = tmp_path / "small.argosmodel"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("en_de/README.md", "hello")
     expect(
-        unpacked(path), "metadata.json is missing", "sentencepiece.model", "model.bin is missing"
+        package_faults(path),
+        "metadata.json is missing",
+        "sentencepiece.model",
+        "model.bin is missing",
     )
 
 
-def test_a_failed_import_leaves_nothing_behind(copy, tmp_path):
-    """Neither a bundle nor a temporary folder; the command says why, in one error."""
-    folder = copy("hf")
-    (folder / "source.spm").unlink()
-    models = tmp_path / "served"
-    result = CliRunner().invoke(app, ["import-opus", str(folder), str(models / "m")])
-    assert isinstance(result.exception, ImportFaults)
-    assert not models.exists() or not any(models.iterdir())
+def test_what_a_package_says_that_is_not_supported_is_told_at_once(models, tmp_path):
+    """Pieces of subword-nmt, a prefix for the target, a version that is none."""
+    metadata = {**METADATA, "target_prefix": "__ko__", "package_version": "1/.."}
+    path = tmp_path / "odd.argosmodel"
+    package(path, models / "ctranslate2", metadata=metadata, tokenizer="bpe.model")
+    expect(
+        package_faults(path),
+        "bpe.model: pieces of subword-nmt",
+        "target_prefix is not supported",
+        "package_version is '1/..'",
+    )
+    for name in ("from_code", "to_code"):
+        package(path, models / "ctranslate2", metadata={**METADATA, name: "?"})
+        expect(package_faults(path), "does not tell from_code and to_code")
 
 
-def test_a_bundle_is_not_overwritten(copy, tmp_path):
-    """A folder that holds something stays as it is."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "manifest.json").write_text("{}")
-    result = CliRunner().invoke(app, ["import-opus", str(copy("hf")), str(kept)])
-    assert result.exit_code == 2
-    assert (kept / "manifest.json").read_text() == "{}"
+def test_several_packages_in_one_are_told(models, tmp_path):
+    """Which of them was meant?"""
+    path = package(tmp_path / "two.argosmodel", models / "ctranslate2")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("en_fr/metadata.json", "{}")
+    expect(package_faults(path), "it holds several packages: en_de, en_fr")
+
+
+def test_several_source_features_are_told_by_name(copy):
+    """Such a model has a vocabulary for each."""
+    folder = copy("ctranslate2")
+    (folder / "shared_vocabulary.json").rename(folder / "source_1_vocabulary.json")
+    expect(faults_of(import_ctranslate2, folder), "several source features are not supported")
+
+
+@pytest.mark.parametrize(
+    ("version", "revision", "spec", "told"),
+    [
+        (3, 3, "TransformerSpec", "binary version 3 is not supported; 4 to 6 are"),
+        (7, 7, "TransformerSpec", "binary version 7 is not supported; 4 to 6 are"),
+        (4, 2, "TransformerSpec", "revision 2 of TransformerSpec is not supported; 3 to 7 are"),
+        (6, 8, "TransformerSpec", "revision 8 of TransformerSpec is not supported; 3 to 7 are"),
+        (4, 1, "TransformerBase", "its spec is TransformerBase"),
+        (6, 3, "WhisperSpec", "its spec is WhisperSpec"),
+    ],
+)
+def test_other_versions_of_a_binary_are_refused_by_name(copy, version, revision, spec, told):
+    """Older ones look otherwise, newer ones may; what is known is told."""
+    folder = copy("ctranslate2")
+    variables = read_binary(folder / "model.bin").variables
+    write_binary(folder / "model.bin", version, revision, variables, spec)
+    expect(faults_of(import_ctranslate2, folder), told)
+
+
+def test_what_a_binary_says_that_is_not_supported_is_told_by_name(copy):
+    """A scale of the embeddings that is neither, weights of int8 without their scale."""
+    folder = copy("ctranslate2")
+    variables = dict(read_binary(folder / "model.bin").variables)
+    scaled = {f"{side}/scale_embeddings": np.float32(3).reshape(()) for side in SIDES}
+    write_binary(folder / "model.bin", 6, 7, {**variables, **scaled})
+    expect(faults_of(import_ctranslate2, folder), "embeddings are scaled by 3")
+    weight = "decoder/projection/weight"
+    whole = {weight: variables[weight].astype(np.int8)}
+    write_binary(folder / "model.bin", 6, 7, {**variables, **whole})
+    expect(faults_of(import_ctranslate2, folder), f"{weight} is int8 without a scale")
+
+
+SIDES = ("encoder", "decoder")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "read"),
+    [
+        ("hf", "tokenizer_config.json", import_marian_hf),
+        ("hf", "generation_config.json", import_marian_hf),
+        ("ctranslate2", "config.json", import_ctranslate2),
+    ],
+)
+def test_a_file_that_may_lack_may_not_be_broken(copy, kind, name, read):
+    """Without it other options would hold, silently."""
+    folder = copy(kind)
+    (folder / name).write_text("{", "utf-8")
+    expect(faults_of(read, folder), f"{name} is not JSON")
+    (folder / name).write_text("[]", "utf-8")
+    expect(faults_of(read, folder), f"{name} is not a JSON object")
+
+
+ODD = (True, -1, 2**70, "x", [[1]])
+"""Values that one expects nowhere."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "read"),
+    [
+        ("hf", "config.json", import_marian_hf),
+        ("hf", "generation_config.json", import_marian_hf),
+        ("hf", "tokenizer_config.json", import_marian_hf),
+        ("ctranslate2", "config.json", import_ctranslate2),
+    ],
+)
+def test_no_value_of_a_config_is_a_crash(copy, kind, name, read):
+    """A fault, or a value that changes nothing."""
+    folder = copy(kind)
+    sound = json.loads((folder / name).read_text("utf-8"))
+    for key in sound:
+        for value in ODD:
+            (folder / name).write_text(json.dumps({**sound, key: value}), "utf-8")
+            with contextlib.suppress(ImportFaults):
+                read(folder, ASKED)
+
+
+def test_no_value_of_marians_options_is_a_crash(copy):
+    """Neither of those in the weights, nor of decoder.yml."""
+    folder = copy("marian")
+    with np.load(folder / "model.npz") as file:
+        arrays = dict(file)
+    for key in MARIAN_OPTIONS:
+        for value in ODD:
+            text = yaml.safe_dump({**MARIAN_OPTIONS, key: value}).encode() + b"\0"
+            arrays["special:model.yml"] = np.frombuffer(text, dtype=np.int8)
+            np.savez(folder / "model.npz", **arrays)
+            with contextlib.suppress(ImportFaults):
+                import_marian_npz(folder, ASKED)
+    for value in ODD:
+        (folder / "decoder.yml").write_text(yaml.safe_dump({"models": value, "vocabs": [value]}))
+        expect(faults_of(import_marian_npz, folder), "decoder.yml")
+
+
+@pytest.mark.parametrize("line", ["a", "a: b", "{", '"\\U99999999": 1'])
+def test_lines_of_a_vocabulary_that_are_none_are_told(copy, line):
+    """With their number."""
+    folder = copy("marian")
+    (folder / "source.vocab.yml").write_text(f"</s>: 0\n{line}\n", "utf-8")
+    expect(faults_of(import_marian_npz, folder), "source.vocab.yml:2 is not `piece: id`")
+
+
+def test_an_archive_that_is_none_is_told(copy):
+    """A single array, as NumPy saves them too; nothing at all."""
+    folder = copy("marian")
+    with (folder / "model.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    expect(faults_of(import_marian_npz, folder), "model.npz cannot be read")
+    (folder / "model.npz").write_bytes(b"")
+    expect(faults_of(import_marian_npz, folder), "model.npz cannot be read")
+
+
+def test_a_damaged_tokenizer_is_told(copy):
+    """Also where its messages can be read, but what they hold cannot."""
+    folder = copy("ctranslate2")
+    path = folder / "source.spm"
+    sound, rng = path.read_bytes(), np.random.default_rng(0)
+    told = []
+    for place in rng.integers(0, len(sound), 20):
+        path.write_bytes(sound[:place] + rng.bytes(4) + sound[place + 4 :])
+        with contextlib.suppress(ImportFaults):
+            import_ctranslate2(folder, ASKED)
+            continue
+        told.append(faults_of(import_ctranslate2, folder))
+    assert any("precompiled_charsmap is invalid" in each for each in told)

@@ -1,138 +1,188 @@
-"""From the command line to the answer over HTTP: imported models beside each other."""
+"""Imported models behind a real server: every protocol knows their languages and translates by
+them, also in two steps; clients are as their makers have them."""
 
-import asyncio
-
+import deepl
 import httpx
 import pytest
-from typer.testing import CliRunner
+from libretranslate_aio import AsyncLibreTranslate
+from libretranslatepy import LibreTranslateAPI
 
-from model_export.cli import app as command_line
-from model_export.verify import verify_bundle
 from service.app import create_app
-from service.engine.bundle import load_bundle
 from service.settings import Settings
-from tests.importers.test_faults import package
-from tests.importers.tiny import (
-    Marian,
-    OpenNmt,
-    lines,
-    make_ctranslate2,
-    make_marian,
-    make_marian_npz,
-)
+from tests.browser.visits import ARGUMENTS, CHROMIUM
+from tests.importers.tiny import lines
+from tests.polling import wait_until
+from tests.serving import serve
 
-TAGGED = Marian(tags=(">>kor<<", ">>deu<<", ">>cmn_Hans<<"), seed=0, end=2.5)
-
-
-def run(*arguments) -> str:
-    """Output of a command that has to succeed."""
-    result = CliRunner().invoke(command_line, list(map(str, arguments)), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
+DIRECT = {
+    "argos": [("en", "de")],
+    "opus": [("en", "de"), ("en", "ko"), ("en", "zh")],
+    "plain": [("nl", "en")],
+    "raw": [("de", "fr")],
+}
+PIVOTED = {("nl", "de"): "en", ("nl", "ko"): "en", ("nl", "zh"): "en", ("en", "fr"): "de"}
+"""Directions without a model, and the language in their middle."""
+ALL = sorted({*PIVOTED, *(way for ways in DIRECT.values() for way in ways)})
+TEXTS = lines(0)[:3]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A directory of four imported bundles, and what the commands said."""
-    folder = tmp_path_factory.mktemp("imported")
-    models = folder / "models"
-    tagged = make_marian(folder / "opus-mt-en-mul", TAGGED)
-    (tagged / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# A model\n", "utf-8")
-    raw = make_marian_npz(folder / "raw", seed=2, end=4)
-    plain = make_ctranslate2(folder / "plain", OpenNmt(relative=True, seed=6, end=4))
-    argos = make_ctranslate2(folder / "argos", OpenNmt(seed=0, end=5))
-    text = folder / "text.txt"
-    text.write_text("\n".join(lines(0)[:40]), "utf-8")
-    said = [
-        run("import-opus", tagged, models / "opus", "--calibration", text),
-        run("import-opus", raw, models / "raw", "--source", "de", "--target", "fra"),
-        run("import-ctranslate2", plain, models / "plain", "--source", "nl", "--target", "en"),
-        run(
-            "import-argos",
-            package(folder / "en_de.argosmodel", argos),
-            models / "argos",
-            "--precision",
-            "float32",
-            "--licence",
-            "MIT",
-        ),
-    ]
-    return models, said
+def url(imported, tmp_path_factory):
+    """The address of a server with all of them, which has loaded them all."""
+    data = tmp_path_factory.mktemp("data")
+    settings = Settings(
+        models=imported[0], data=data, workers=1, default_model="argos", pivot=True, trial=False
+    )
+    with serve(create_app(settings)) as address:
+        wait_until(lambda: len(httpx.get(f"{address}/v1/models").json()["models"]) == 4, 60)
+        yield address
 
 
-def test_the_commands_tell_what_they_checked(served):
-    """PyTorch, the original library, and int8 against float32."""
-    _, said = served
-    for output in said:
-        assert "under ONNX Runtime as under PyTorch" in output
-        assert "36 of 36 hypotheses" in output
-    assert "drawn sentences" not in said[0]
-    assert "drawn sentences" in said[1]
-    assert "the same in float32 and int8" in said[2]
-    assert "float32 and int8" not in said[3]
+@pytest.fixture(scope="module")
+def native(url):
+    """What the native API says of a list of texts, by direction."""
+    found = {}
+    for source, target in ALL:
+        body = {"text": TEXTS, "source": source, "target": target}
+        answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found[source, target] = answer.json()["translations"]
+    return found
+
+
+def texts_of(translations) -> list[str]:
+    """Without what was found out on the way."""
+    return [each["text"] for each in translations]
+
+
+def targets_of(source: str) -> list[str]:
+    """The languages that one is translated into."""
+    return [target for one, target in ALL if one == source]
+
+
+def test_models_and_their_directions_are_listed(url):
+    """Tags are directions; the web page makes its languages of this list."""
+    models = httpx.get(f"{url}/v1/models").json()["models"]
+    assert {
+        model["name"]: [(way["source"], way["target"]) for way in model["directions"]]
+        for model in models
+    } == DIRECT
+    assert all(model["ready"] for model in models)
+    known = httpx.get(f"{url}/v1/languages").json()["languages"]
+    into = {each["code"]: each["targets"] for each in known if each["targets"]}
+    assert into == {source: targets_of(source) for source in ("de", "en", "nl")}
 
 
 @pytest.mark.parametrize(
-    ("name", "format_name", "licence", "precision"),
-    [
-        ("opus", "Hugging Face Marian directory", "cc-by-4.0", "int8"),
-        ("raw", "Marian directory", "unknown", "int8"),
-        ("plain", "CTranslate2 directory", "unknown", "int8"),
-        ("argos", "Argos package", "MIT", "float32"),
-    ],
+    ("name", "source", "target"), [(name, *way) for name, ways in DIRECT.items() for way in ways]
 )
-def test_a_bundle_tells_where_it_comes_from(served, name, format_name, licence, precision):
-    """In its manifest and on its card; and it still is what was checked."""
-    path = served[0] / name
-    manifest = load_bundle(path).manifest
-    origin = manifest.provenance.origin
-    assert (origin.format, origin.licence) == (format_name, licence)
-    assert manifest.precision == precision
-    card = (path / "README.md").read_text("utf-8")
-    assert licence in card
-    assert origin.sha256 in card
-    verify_bundle(path)
+def test_a_model_translates_in_each_of_its_directions(url, name, source, target):
+    """By its name, with alignment."""
+    body = {
+        "text": TEXTS,
+        "source": source,
+        "target": target,
+        "model": name,
+        "alignment": True,
+    }
+    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == name
+    assert len(answer.json()["translations"]) == len(TEXTS)
 
 
-async def all_listed(client, names) -> None:
-    """Waits until the last of these models is loaded."""
-    for _ in range(6000):
-        answer = await client.get("/v1/models")
-        if answer.status_code == 200:
-            listed = {model["name"] for model in answer.json()["models"]}
-            assert listed <= names
-            if listed == names:
-                return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"only {answer.text} is served")
+def test_tags_make_a_difference(native):
+    """One model, the same texts, other languages."""
+    korean, chinese = texts_of(native["en", "ko"]), texts_of(native["en", "zh"])
+    assert korean != chinese
+    assert any(korean)
 
 
-async def test_imported_models_are_served(served):
-    """They are listed, and translate in their directions; tags become directions."""
-    models, _ = served
-    app = create_app(Settings(models=models, workers=1, default_model="argos"))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            await all_listed(client, {"opus", "raw", "plain", "argos"})
-            languages = (await client.get("/v1/languages")).text
-            assert all(f'"{code}"' in languages for code in ("en", "ko", "zh", "fr", "nl"))
-            for name, source, target in (
-                ("opus", "en", "ko"),
-                ("opus", "en", "zh"),
-                ("raw", "de", "fr"),
-                ("plain", "nl", "en"),
-                ("argos", "en", "de"),
-            ):
-                body = {
-                    "text": lines(0)[:3],
-                    "source": source,
-                    "target": target,
-                    "model": name,
-                    "alignment": True,
-                }
-                answer = await client.post("/v1/translate", json=body)
-                assert answer.status_code == 200, answer.text
-                found = answer.json()
-                assert found["model"] == name
-                assert len(found["translations"]) == 3
+def test_a_direction_without_a_model_takes_two_steps(native):
+    """And says so; others do not."""
+    for way, translations in native.items():
+        assert {each.get("pivot") for each in translations} == {PIVOTED.get(way)}
+
+
+def test_two_steps_are_each_as_by_themselves(url, native):
+    """What came out of the first goes into the second."""
+    body = {"text": texts_of(native["nl", "en"]), "source": "en", "target": "ko"}
+    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert texts_of(answer.json()["translations"]) == texts_of(native["nl", "ko"])
+
+
+def test_libretranslates_client(url, native):
+    """Its languages are those of all directions, and it is told the same as others."""
+    client = LibreTranslateAPI(url)
+    known = {each["code"]: each["targets"] for each in client.languages()}
+    for source in ("de", "en", "nl"):
+        assert {*targets_of(source), source} == set(known[source])
+    for (source, target), translations in native.items():
+        assert [client.translate(text, source, target) for text in TEXTS] == texts_of(translations)
+
+
+async def test_libretranslates_asynchronous_client(url, native):
+    """A list at once."""
+    async with AsyncLibreTranslate(url) as client:
+        for source, target in (("en", "ko"), ("nl", "ko")):
+            answer = await client.translate(TEXTS, source, target)
+            assert answer.translated_text == texts_of(native[source, target])
+
+
+def test_deepls_client(url, native):
+    """English as a target has variants here; German, Korean and Chinese have none."""
+    client = deepl.DeepLClient("any-key", server_url=url, send_platform_info=False)
+    sources = {language.code for language in client.get_source_languages()}
+    assert sources == {"DE", "EN", "NL"}
+    targets = {language.code for language in client.get_target_languages()}
+    assert targets == {"DE", "EN-GB", "EN-US", "FR", "KO", "ZH"}
+    for (source, target), translations in native.items():
+        code = "EN-US" if target == "en" else target
+        results = client.translate_text(TEXTS, source_lang=source, target_lang=code)
+        assert [each.text for each in results] == texts_of(translations)
+        assert {each.detected_source_lang for each in results} == {source.upper()}
+    client.close()
+
+
+def test_kserves_routes(url):
+    """Each model is ready, by its name and by its version."""
+    assert httpx.get(f"{url}/v2/health/ready").json() == {"ready": True}
+    for name in DIRECT:
+        told = httpx.get(f"{url}/v2/models/{name}").json()
+        version = "1.9" if name == "argos" else "1"
+        assert (told["name"], told["versions"]) == (name, [version])
+        assert told["platform"] == "onnxruntime_onnx"
+        for path in (name, f"{name}/versions/{version}"):
+            assert httpx.get(f"{url}/v2/models/{path}/ready").status_code == 200
+
+
+def test_the_web_page_offers_their_languages(url, native):
+    """In a browser: what can be chosen, model by direction, and a translation by a chosen tag."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: use make test-browser"
+    )
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium; Debian has one, or set CHROMIUM to its path")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = chromium.new_page()
+        page.goto(url)
+        page.locator("#model option").first.wait_for(state="attached")
+        assert set(page.locator("#source option").all_text_contents()) == {
+            "English",
+            "German",
+            "Dutch",
+        }
+        page.locator("#source").select_option("en")
+        assert set(page.locator("#target option").all_text_contents()) == {
+            "German",
+            "Korean",
+            "Chinese",
+        }
+        page.locator("#target").select_option("ko")
+        assert page.locator("#model option").all_text_contents() == ["opus"]
+        page.locator("#text").fill(TEXTS[0])
+        expected = native["en", "ko"][0]["text"]
+        playwright.expect(page.locator("#translation")).to_contain_text(expected, timeout=20_000)
+        chromium.close()

@@ -6,6 +6,7 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_export.importers.files import read_marian_vocabulary
 from model_export.importers.imported import Side
 from model_export.importers.languages import language_code, tagged_languages
 from model_export.importers.tokenizers import (
@@ -136,3 +137,13 @@ def test_languages_are_known_by_three_letters_too():
         "de": "deu",
         "zlw": "zlw_x",
     }
+
+
+def test_marians_vocabularies_are_read_as_they_are_written(tmp_path):
+    """Quoted in either way, escaped, bare, and with a long key in a line of its own."""
+    path, faults = tmp_path / "vocab.yml", []
+    lines = ["</s>: 0", '"<unk>": 1', "'it''s': 2", '"\\xa0\\"": 3', "a: b: 4", "? long", ": 5", ""]
+    path.write_text("\n".join(lines), "utf-8")
+    pieces = read_marian_vocabulary(path, faults)
+    assert pieces == ("</s>", "<unk>", "it's", '\xa0"', "a: b", "long")
+    assert faults == []

@@ -75,6 +75,9 @@ class Marian:
     encoder_layers: int = 2
     decoder_layers: int = 2
     pickled: bool = False
+    half: bool = False
+    """Saved as float16."""
+    bias: bool = True
     seed: int = 0
     end: float = 3.0
     """The output bias of the end, so that sentences come to it now and then."""
@@ -133,8 +136,11 @@ def make_marian(folder: Path, like: Marian) -> Path:
         for name, parameter in model.named_parameters():
             if "embed_positions" not in name:
                 parameter.normal_(std=spread(name))
-        model.final_logits_bias.normal_(std=0.1)
-        model.final_logits_bias[0, 0] = like.end
+        if like.bias:
+            model.final_logits_bias.normal_(std=0.1)
+            model.final_logits_bias[0, 0] = like.end
+    if like.half:
+        model.half()
     if like.forbid_pad:
         model.generation_config.bad_words_ids = [[pads[1]]]
         model.generation_config.renormalize_logits = True
@@ -161,7 +167,7 @@ class OpenNmt:
     zero_start: bool = False
     source_eos: bool = False
     bias: bool = True
-    scale_embeddings: float | None = None
+    scale_embeddings: float | bool | None = None
     layers: tuple[int, int] = (2, 1)
     seed: int = 0
     end: float = 3.0
@@ -240,7 +246,8 @@ def make_ctranslate2(folder: Path, like: OpenNmt) -> Path:
     spec.decoder.projection.bias = bias
     spec.decoder.start_from_zero_embedding = like.zero_start
     if like.scale_embeddings is not None:
-        spec.encoder.scale_embeddings = like.scale_embeddings
+        for part, _ in sides:
+            part.scale_embeddings = like.scale_embeddings
     spec.config.add_source_eos = like.source_eos
     spec.register_source_vocabulary(sides[0][1])
     spec.register_target_vocabulary(sides[1][1])
