@@ -73,6 +73,27 @@ def load_run(recipe: Recipe, folder: Path) -> Run:
     return Run(recipe, vocabulary, model.eval(), updates, tokens, folder, data)
 
 
+def averaged_with(run: Run, bundle: Path, data: tuple[DataSet, ...]) -> Run:
+    """The mean of a run's weights and those of the float32 bundle that it started from, which is
+    often better than both (Wortsman et al. 2022, "Model soups"); `data` is the run's.
+
+    Raises BundleError or WeightsError.
+    """
+    own = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    checkpoint.load_into(run.model, bundle_weights(bundle))
+    others = run.model.state_dict()
+    run.model.load_state_dict({name: (own[name] + others[name]) / 2 for name in own})
+    round_weights(run.model)
+    made = load_bundle(bundle).manifest.provenance
+    names = {each.name for each in data}
+    return replace(
+        run,
+        updates=run.updates + made.updates,
+        target_tokens=run.target_tokens + made.target_tokens,
+        data=(*data, *(each for each in made.data if each.name not in names)),
+    )
+
+
 def bundle_weights(path: Path) -> checkpoint.Weights:
     """The weights inside a bundle's graphs, by the names that the module gives them."""
     weights: checkpoint.Weights = {}

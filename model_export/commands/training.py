@@ -62,12 +62,25 @@ def train(
         typer.echo(f"\nstopped at update {trainer.update} of {plan.training.updates}; not done yet")
 
 
-def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunFolder) -> None:
+def export(
+    recipe: RecipePath,
+    bundle: BundleFolder,
+    corpora: Corpora,
+    run: RunFolder,
+    average_with: Annotated[
+        Path | None, typer.Option(help="Bundle that the run started from: the mean of both.")
+    ] = None,
+) -> None:
     """Write the bundle: ONNX graphs of the averaged weights, tokenizer, manifest, model card.
 
     Instead of a run, --run may be a float32 bundle, even the same: its graphs are written anew.
     """
-    from model_export.export import REFERENCE_SENTENCES, export_run, load_run
+    from model_export.export import (
+        REFERENCE_SENTENCES,
+        averaged_with,
+        export_run,
+        load_run,
+    )
     from model_export.runs import choose_alignment, data_sets, load_data
 
     plan = load_recipe(recipe)
@@ -76,8 +89,11 @@ def export(recipe: RecipePath, bundle: BundleFolder, corpora: Corpora, run: RunF
     some = dev[: REFERENCE_SENTENCES // 2]
     sentences = [(a, second) for a, _ in some] + [(b, first) for _, b in some]
     trained = load_run(plan, run)
-    typer.echo(choose_alignment(trained, dev))
     data = trained.data or tuple(data_sets(plan, corpora))
+    if average_with is not None:
+        trained = averaged_with(trained, average_with, data)
+        data = trained.data
+    typer.echo(choose_alignment(trained, dev))
     manifest = export_run(trained, bundle, data, sentences)
     size = sum(file.bytes for file in manifest.files.values())
     typer.echo(f"{bundle}: {manifest.parameters:,} parameters, {size / 1e6:.1f} MB")

@@ -608,14 +608,15 @@ def folding(numbers, operator="ConstantOfShape"):
 
 
 OPEN_AND_MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 import onnxruntime
 from service.engine.bundle import load_bundle
 from service.engine.sessions import open_session
 bundle = load_bundle(Path(sys.argv[1]))
 open_session(bundle, "encoder.onnx", 1)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+# getrusage would also tell how large the process was that started this one.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10)
 """
 
 

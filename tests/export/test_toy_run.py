@@ -1,5 +1,6 @@
 """From pair files to served translations: the whole way, with a toy language."""
 
+import copy
 import dataclasses
 import itertools
 import shutil
@@ -22,6 +23,7 @@ from model_export.verify import verify_bundle
 from service.engine.beam_search import BeamSearch
 from service.engine.bundle import (
     MODEL_CARD,
+    DataSet,
     Direction,
     Score,
     describe_file,
@@ -258,6 +260,27 @@ def test_recorded_scores_replace_older_ones_alike(trained, tmp_path):
     card = (path / MODEL_CARD).read_text("utf-8")
     assert "34.5" in card
     assert "12.5" not in card
+
+
+def test_a_run_can_be_averaged_with_the_bundle_it_started_from(trained, tmp_path):
+    """Each weight is the mean of both; licences and updates of both are told."""
+    started_from = tmp_path / "bundle"
+    shutil.copytree(trained.bundle.path, started_from)
+    manifest = trained.bundle.manifest
+    older = DataSet("older.tsv", "CC BY 4.0", 7)
+    provenance = dataclasses.replace(
+        manifest.provenance, updates=50, data=(older, *manifest.provenance.data)
+    )
+    write_manifest(started_from, dataclasses.replace(manifest, provenance=provenance))
+    run = dataclasses.replace(trained.run, model=copy.deepcopy(trained.run.model))
+    with torch.no_grad():
+        for weight in run.model.parameters():
+            weight.add_(0.5)
+    mean = export.averaged_with(run, started_from, manifest.provenance.data)
+    for one, other in zip(trained.run.model.parameters(), mean.model.parameters(), strict=True):
+        torch.testing.assert_close(other, one + 0.25, atol=0.01, rtol=0.01)  # stored in float16
+    assert mean.updates == run.updates + 50
+    assert mean.data == (*manifest.provenance.data, older)
 
 
 def test_exporting_again_replaces_the_bundle(trained, tmp_path, monkeypatch):
