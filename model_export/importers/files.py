@@ -51,6 +51,7 @@ UNSOUND_ARRAYS = (
     ValueError,
 )
 ENTRY = re.compile(r'^("(?:[^"\\]|\\.)*"|\'(?:[^\']|\'\')*\'|.+?)\s*:\s*(\d+)\s*$')
+LONGEST_LINE = 10_000
 ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "N": "\x85", "_": "\xa0"}
 
@@ -180,7 +181,7 @@ def read_marian_vocabulary(path: Path, faults: list[str]) -> tuple[str, ...] | N
 
 
 def _entry(line: str) -> tuple[str, int]:
-    entry = ENTRY.match(line)
+    entry = ENTRY.match(line) if len(line) <= LONGEST_LINE else None
     if entry is None:
         raise ValueError(line)
     return _unquoted(entry[1]), int(entry[2])
@@ -205,9 +206,6 @@ def licence_of(folder: Path) -> str | None:
     path = folder / "README.md"
     if not path.is_file():
         return None
-    found = re.match(
-        r"---\n.*?^license:[ \t]*(\S[^\n]*)$.*?^---$",
-        path.read_text("utf-8", "replace"),
-        re.S | re.M,
-    )
-    return found[1].strip().strip("\"'") if found else None
+    front, end, _ = path.read_text("utf-8", "replace").partition("\n---")
+    found = re.search(r"^license:[ \t]*(\S.*)$", front, re.M)
+    return found[1].strip().strip("\"'") if found and end and front.startswith("---\n") else None

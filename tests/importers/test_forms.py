@@ -6,13 +6,22 @@ import shutil
 import pytest
 
 from model_export.importers.argos import import_argos
+from model_export.importers.assemble import assemble
 from model_export.importers.ctranslate2_model import import_ctranslate2
 from model_export.importers.imported import Asked, ImportFaults
 from model_export.importers.marian_hf import import_marian_hf
+from service.engine.vocabulary import Vocabulary
 from tests.importers.alike import assert_alike
 from tests.importers.older import make_older_ctranslate2, make_older_marian, without_scales
 from tests.importers.packages import package
-from tests.importers.tiny import Marian, OpenNmt, make_ctranslate2, make_marian, make_marian_npz
+from tests.importers.tiny import (
+    Marian,
+    OpenNmt,
+    lines,
+    make_ctranslate2,
+    make_marian,
+    make_marian_npz,
+)
 
 ASKED = Asked(("en",), ("de",))
 
@@ -161,3 +170,25 @@ def test_a_package_as_the_index_has_them(tmp_path):
         assert imported.origin.name == "translate-en_ko-1_9"
         assert_alike(imported, folder, tmp_path)
     assert not folder.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+@pytest.mark.parametrize("like", [Marian(tags=(">>kor<<",)), Marian(shared=False)])
+def test_text_becomes_the_ids_that_the_tokenizer_of_transformers_makes(like, tmp_path):
+    """Of source and target, each by its own vocabulary; and ids become the same text."""
+    from transformers import MarianTokenizer
+
+    folder = make_marian(tmp_path / "model", like)
+    assembled = assemble(import_marian_hf(folder, Asked()))
+    for name in ("source", "target"):
+        (tmp_path / name).write_bytes(getattr(assembled, name).model)
+    layout = "tag pieces eos" if like.tags else "pieces eos"
+    ours = Vocabulary(tmp_path / "source", tmp_path / "target", layout)
+    theirs = MarianTokenizer.from_pretrained(folder)
+    known = [*lines(0)[:20], *lines(1)[:20]]
+    for text in (*known, "abc, 한 DEF"):
+        ids = theirs("".join(f"{tag} " for tag in like.tags) + text).input_ids
+        assert assembled.source.rows[ours.encode_source(text, "ko")].tolist() == ids
+    for text in known:
+        said = theirs(text_target=text).input_ids
+        assert ours.decode(said) == theirs.decode(said, skip_special_tokens=True)
