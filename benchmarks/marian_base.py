@@ -1,12 +1,14 @@
 """A CTranslate2 directory of the shape that most of OPUS-MT's models have, with random weights: it
 translates nothing, but costs what they cost."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ctranslate2.specs import common_spec, model_spec, transformer_spec
 
+from benchmarks.shapes import extend_tokenizer
 from model_export.importers.tokenizers import Kinds, Model
 
 SPREAD = 0.05
@@ -74,11 +76,9 @@ def _fill(
 
 def _write_tokenizers(tokenizer: Path, folder: Path, count: int) -> list[str]:
     """As many pieces as there should be, those of Marian first."""
-    model = Model.FromString(tokenizer.read_bytes())
-    ordinary = [each.piece for each in model.pieces if each.type == Kinds.NORMAL]
-    unused = [f"unused {number}" for number in range(count - len(ordinary) - 2)]
-    for piece in unused:
-        model.pieces.add(piece=piece, score=-100.0)
-    for name in ("source.spm", "target.spm"):
-        (folder / name).write_bytes(model.SerializeToString())
-    return ["</s>", "<unk>", *ordinary, *unused]
+    special = [p for p in Model.FromString(tokenizer.read_bytes()).pieces if p.type != Kinds.NORMAL]
+    source = folder / "source.spm"
+    extend_tokenizer(tokenizer, source, count - 2 + len(special))
+    shutil.copyfile(source, folder / "target.spm")
+    pieces = Model.FromString(source.read_bytes()).pieces
+    return ["</s>", "<unk>", *(each.piece for each in pieces if each.type == Kinds.NORMAL)]

@@ -97,7 +97,7 @@ def standard(
     save_graph(fused.encoder(), float32 / ENCODER)
     save_graph(fused.decoder(), float32 / DECODER)
     run = Run(recipe, vocabulary, module, 0, 0, float32)
-    write_manifest(float32, make_manifest(run, float32, (), fused.state_specs(), None))
+    write_manifest(float32, make_manifest(run, float32, fused.state_specs(), None))
     quantise_bundle(
         float32,
         int8,
@@ -110,9 +110,9 @@ def standard(
     return Measured(name, architecture, float32, int8, module)
 
 
-def extend_tokenizer(tokenizer: Path, to: Path) -> None:
+def extend_tokenizer(tokenizer: Path, to: Path, pieces: int = PIECES) -> None:
     """A SentencePiece model with more pieces, which no text contains."""
     model = Model.FromString(tokenizer.read_bytes())
-    for number in range(len(model.pieces), PIECES):
+    for number in range(len(model.pieces), pieces):
         model.pieces.add(piece=f"unused {number}", score=-100.0)
     to.write_bytes(model.SerializeToString())

@@ -73,9 +73,9 @@ def load_run(recipe: Recipe, folder: Path) -> Run:
     return Run(recipe, vocabulary, model.eval(), updates, tokens, folder, data)
 
 
-def averaged_with(run: Run, bundle: Path, data: tuple[DataSet, ...]) -> Run:
+def averaged_with(run: Run, bundle: Path) -> Run:
     """The mean of a run's weights and those of the float32 bundle that it started from, which is
-    often better than both (Wortsman et al. 2022, "Model soups"); `data` is the run's.
+    often better than both (Wortsman et al. 2022, "Model soups"); updates and data are of both.
 
     Raises BundleError or WeightsError.
     """
@@ -85,12 +85,12 @@ def averaged_with(run: Run, bundle: Path, data: tuple[DataSet, ...]) -> Run:
     run.model.load_state_dict({name: (own[name] + others[name]) / 2 for name in own})
     round_weights(run.model)
     made = load_bundle(bundle).manifest.provenance
-    names = {each.name for each in data}
+    names = {each.name for each in run.data}
     return replace(
         run,
         updates=run.updates + made.updates,
         target_tokens=run.target_tokens + made.target_tokens,
-        data=(*data, *(each for each in made.data if each.name not in names)),
+        data=(*run.data, *(each for each in made.data if each.name not in names)),
     )
 
 
@@ -103,9 +103,7 @@ def bundle_weights(path: Path) -> checkpoint.Weights:
     return weights
 
 
-def export_run(
-    run: Run, bundle: Path, data: tuple[DataSet, ...], sentences: list[tuple[str, str]]
-) -> Manifest:
+def export_run(run: Run, bundle: Path, sentences: list[tuple[str, str]]) -> Manifest:
     """Writes the bundle directory, replacing an older one only when the new one is whole.
 
     `sentences` are (text, target language) pairs whose PyTorch trace goes into the bundle.
@@ -116,7 +114,7 @@ def export_run(
         state, aligner = write_graphs(run, folder)
         shutil.copyfile(run.folder / TOKENIZER, folder / TOKENIZER)
         write_trace(folder / TRACE, reference_trace(run, sentences))
-        manifest = make_manifest(run, folder, data, state, aligner)
+        manifest = make_manifest(run, folder, state, aligner)
         write_described(folder, manifest)
         bundle.mkdir(exist_ok=True)
         for file in folder.iterdir():
@@ -157,7 +155,6 @@ def reference_trace(run: Run, sentences: list[tuple[str, str]]) -> tuple[Sentenc
 def make_manifest(
     run: Run,
     folder: Path,
-    data: tuple[DataSet, ...],
     state: tuple[StateSpec, ...],
     aligner: str | None,
 ) -> Manifest:
@@ -186,7 +183,7 @@ def make_manifest(
         aligner=aligner,
         limits=Limits(recipe.training.max_length, 2 * recipe.training.max_length),
         decoding=recipe.decoding,
-        provenance=Provenance(recipe.file, run.updates, run.target_tokens, data),
+        provenance=Provenance(recipe.file, run.updates, run.target_tokens, run.data),
         scores=(),
         files={name: describe_file(folder / name) for name in files},
     )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -86,8 +87,10 @@ def test_the_stored_openapi_is_the_served_one():
     assert create_app(Settings()).openapi() == stored
 
 
-def test_serve_listens_and_ends_cleanly_on_sigterm():
-    """Fails when a real process does not answer, or its exit after SIGTERM is not 0."""
+@contextmanager
+def serving():
+    """The address of a real process that is ready; SIGTERM at the end, after which it exits with 0
+    and answers nobody."""
     command = [sys.executable, "-m", "service", "serve", "--port", "0", "--models", MODELS]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
         try:
@@ -97,46 +100,38 @@ def test_serve_listens_and_ends_cleanly_on_sigterm():
                     break
             url = found.group(1)
             wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
-            body = {"text": "Hello.", "source": "en", "target": "ko"}
-            assert httpx.post(f"{url}/v1/translate", json=body).status_code == 200
+            yield url
         finally:
             os.kill(server.pid, signal.SIGTERM)
-            server.communicate(timeout=20)
+            server.communicate(timeout=60)
         assert server.returncode == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+def test_serve_listens_and_ends_cleanly_on_sigterm():
+    """Fails when a real process does not answer, or its exit after SIGTERM is not 0."""
+    body = {"text": "Hello.", "source": "en", "target": "ko"}
+    with serving() as url:
+        assert httpx.post(f"{url}/v1/translate", json=body).status_code == 200
 
 
 def test_what_was_accepted_is_answered_after_sigterm():
     """Fails when SIGTERM ends what is being translated: it is answered first, as a whole, and
     nothing new is let in."""
-    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--models", MODELS]
     text = "This is a sentence with a few words, number {}. "
     body = {"text": "".join(map(text.format, range(400))), "source": "en", "target": "ko"}
     answers = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
-        try:
-            assert server.stderr is not None
-            for line in server.stderr:
-                if found := re.search(r"running on (http://\S+)", line):
-                    break
-            url = found.group(1)
-            wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
-            asking = threading.Thread(
-                target=lambda: answers.append(
-                    httpx.post(f"{url}/v1/translate", json=body, timeout=60)
-                )
-            )
-            asking.start()
-            running = re.compile(r"^seq2serve_running_sentences\{.*\} [1-9]", re.MULTILINE)
-            wait_until(lambda: bool(running.search(httpx.get(f"{url}/metrics").text)))
-        finally:
-            os.kill(server.pid, signal.SIGTERM)
-            server.communicate(timeout=60)
-        asking.join()
-        assert server.returncode == 0
+    with serving() as url:
+        asking = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/v1/translate", json=body, timeout=60))
+        )
+        asking.start()
+        running = re.compile(r"^seq2serve_running_sentences\{.*\} [1-9]", re.MULTILINE)
+        wait_until(lambda: bool(running.search(httpx.get(f"{url}/metrics").text)))
+    asking.join()
     assert answers[0].status_code == 200
     assert answers[0].json()["usage"]["characters"] == len(body["text"])
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
 
 
 def test_a_key_is_made_and_works(tmp_path):

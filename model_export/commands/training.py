@@ -4,6 +4,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -75,12 +76,7 @@ def export(
 
     Instead of a run, --run may be a float32 bundle, even the same: its graphs are written anew.
     """
-    from model_export.export import (
-        REFERENCE_SENTENCES,
-        averaged_with,
-        export_run,
-        load_run,
-    )
+    from model_export.export import REFERENCE_SENTENCES, averaged_with, export_run, load_run
     from model_export.runs import choose_alignment, data_sets, load_data
 
     plan = load_recipe(recipe)
@@ -89,12 +85,12 @@ def export(
     some = dev[: REFERENCE_SENTENCES // 2]
     sentences = [(a, second) for a, _ in some] + [(b, first) for _, b in some]
     trained = load_run(plan, run)
-    data = trained.data or tuple(data_sets(plan, corpora))
+    if not trained.data:
+        trained = replace(trained, data=tuple(data_sets(plan, corpora)))
     if average_with is not None:
-        trained = averaged_with(trained, average_with, data)
-        data = trained.data
+        trained = averaged_with(trained, average_with)
     typer.echo(choose_alignment(trained, dev))
-    manifest = export_run(trained, bundle, data, sentences)
+    manifest = export_run(trained, bundle, sentences)
     size = sum(file.bytes for file in manifest.files.values())
     typer.echo(f"{bundle}: {manifest.parameters:,} parameters, {size / 1e6:.1f} MB")
 

@@ -41,6 +41,7 @@ async def translated(
     exchange = exchange_of(request.scope)
     if exchange is not None:
         exchange.summary = result.summary
+    if exchange is not None and exchange.keeps_texts:
         exchange.translations = [each.hypotheses[0].text for each in result.translations]
     return result
 
@@ -74,19 +75,17 @@ async def streamed(
 
 def _note(exchange: Exchange, event: StreamEvent) -> None:
     """What the log will say of a stream."""
-    match event:
-        case StreamedSentence():
-            _append(exchange, event.text, event.before + event.translation.hypotheses[0].text)
-        case StreamedText():
-            _append(exchange, event.text, event.after)
-        case StreamEnd():
-            exchange.summary = event.summary
-
-
-def _append(exchange: Exchange, text: int, said: str) -> None:
-    if text == len(exchange.translations):
-        exchange.translations.append("")
-    exchange.translations[text] += said
+    if isinstance(event, StreamEnd):
+        exchange.summary = event.summary
+    elif exchange.keeps_texts and isinstance(event, StreamedSentence | StreamedText):
+        if event.text == len(exchange.translations):
+            exchange.translations.append("")
+        said = (
+            event.before + event.translation.hypotheses[0].text
+            if isinstance(event, StreamedSentence)
+            else event.after
+        )
+        exchange.translations[event.text] += said
 
 
 async def translated_or_same(

@@ -272,11 +272,13 @@ def test_a_run_can_be_averaged_with_the_bundle_it_started_from(trained, tmp_path
         manifest.provenance, updates=50, data=(older, *manifest.provenance.data)
     )
     write_manifest(started_from, dataclasses.replace(manifest, provenance=provenance))
-    run = dataclasses.replace(trained.run, model=copy.deepcopy(trained.run.model))
+    run = dataclasses.replace(
+        trained.run, model=copy.deepcopy(trained.run.model), data=manifest.provenance.data
+    )
     with torch.no_grad():
         for weight in run.model.parameters():
             weight.add_(0.5)
-    mean = export.averaged_with(run, started_from, manifest.provenance.data)
+    mean = export.averaged_with(run, started_from)
     for one, other in zip(trained.run.model.parameters(), mean.model.parameters(), strict=True):
         torch.testing.assert_close(other, one + 0.25, atol=0.01, rtol=0.01)  # stored in float16
     assert mean.updates == run.updates + 50
@@ -297,7 +299,7 @@ def test_exporting_again_replaces_the_bundle(trained, tmp_path, monkeypatch):
     path.mkdir(parents=True)
     (path / DECODER).write_bytes(b"old")
     sentences = [(text, "ko") for text in trained.toy.held_out[:3]]
-    export.export_run(trained.run, path, (), sentences)
+    export.export_run(trained.run, path, sentences)
     assert [p.name for p in path.parent.iterdir()] == ["toy"]
     assert {p.name for p in path.iterdir()} == {p.name for p in trained.bundle.path.iterdir()}
     enforce(verify_bundle(path))
@@ -313,7 +315,7 @@ def test_an_export_that_fails_leaves_the_old_bundle(trained, tmp_path, monkeypat
     path = tmp_path / "bundles" / "toy"
     shutil.copytree(trained.bundle.path, path)
     with pytest.raises(RuntimeError, match="no graph"):
-        export.export_run(trained.run, path, (), [])
+        export.export_run(trained.run, path, [])
     assert load_bundle(path).manifest == trained.bundle.manifest
     assert [p.name for p in path.parent.iterdir()] == ["toy"]
 

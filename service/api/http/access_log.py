@@ -18,7 +18,7 @@ class AccessLog:
     """`texts` also writes what was translated, and into what."""
 
     def __init__(self, texts: bool = False) -> None:
-        self._texts = texts
+        self.texts = texts
 
     def write(self, exchange: Exchange) -> None:
         """The request has ended."""
@@ -57,7 +57,7 @@ class AccessLog:
                 "target_tokens": took.target_tokens,
                 "timings": {stage: round(s, 6) for stage, s in took.timings.items()},
             }
-        if self._texts and wanted is not None:
+        if self.texts and wanted is not None:
             fields["texts"] = wanted.texts
             if took is not None:
                 fields["translations"] = exchange.translations

@@ -36,8 +36,10 @@ class Exchange:
     wanted: TranslationRequest | None = None
     summary: Summary | None = None
     """What the translation took, once it is whole."""
+    keeps_texts: bool = False
+    """Whether the log wants what was answered."""
     translations: list[str] = field(default_factory=list)
-    """The texts that were answered, if the log wants them."""
+    """That, as far as it is made."""
 
 
 def exchange_of(scope: Scope) -> Exchange | None:

@@ -76,7 +76,9 @@ class Instrumentation:
         headers = Headers(scope=scope)
         # Whatever callers invent is one label value, or they could fill the memory with series.
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        exchange = Exchange(_request_id(headers), time.monotonic(), method, headers)
+        exchange = Exchange(
+            _request_id(headers), time.monotonic(), method, headers, keeps_texts=self._log.texts
+        )
         scope[EXCHANGE] = exchange
         known = request_id.set(exchange.request_id)
         limits = self._limits.at(scope["path"])

@@ -155,15 +155,15 @@ def to_pipeline(fields: TranslateFields, service: Service) -> Asked:
     encoded = texts is not None
     if texts is None:
         texts = [fields.q] if isinstance(fields.q, str) else fields.q
-    size, limit = sum(map(len, texts)), service.limits.max_characters
-    if size > limit:
-        raise Refusal(400, f"Invalid request: request ({size}) exceeds text limit ({limit})")
     choice = DecodingChoice()
     if fields.alternatives:
         choice = DecodingChoice(strategy="beam", n_best=fields.alternatives + 1)
     wanted = TranslationRequest(
         tuple(texts), source, target, decoding=choice, format=TextFormat(fields.format)
     )
+    size, limit = wanted.characters, service.limits.max_characters
+    if size > limit:
+        raise Refusal(400, f"Invalid request: request ({size}) exceeds text limit ({limit})")
     return Asked(wanted, isinstance(fields.q, str) and not encoded, encoded)
 
 
