@@ -1,13 +1,8 @@
 """The command line, on the shipped model."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,6 +14,7 @@ from service.app import create_app
 from service.cli import app
 from service.settings import Settings
 from tests.polling import wait_until
+from tests.serving import serve_process
 
 ROOT = Path(__file__).parent.parent
 MODELS = str(ROOT / "models")
@@ -87,32 +83,10 @@ def test_the_stored_openapi_is_the_served_one():
     assert create_app(Settings()).openapi() == stored
 
 
-@contextmanager
-def serving():
-    """The address of a real process that is ready; SIGTERM at the end, after which it exits with 0
-    and answers nobody."""
-    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--models", MODELS]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
-        try:
-            assert server.stderr is not None
-            for line in server.stderr:
-                if found := re.search(r"running on (http://\S+)", line):
-                    break
-            url = found.group(1)
-            wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
-            yield url
-        finally:
-            os.kill(server.pid, signal.SIGTERM)
-            server.communicate(timeout=60)
-        assert server.returncode == 0
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
-
-
 def test_serve_listens_and_ends_cleanly_on_sigterm():
     """Fails when a real process does not answer, or its exit after SIGTERM is not 0."""
     body = {"text": "Hello.", "source": "en", "target": "ko"}
-    with serving() as url:
+    with serve_process(MODELS) as url:
         assert httpx.post(f"{url}/v1/translate", json=body).status_code == 200
 
 
@@ -122,7 +96,7 @@ def test_what_was_accepted_is_answered_after_sigterm():
     text = "This is a sentence with a few words, number {}. "
     body = {"text": "".join(map(text.format, range(400))), "source": "en", "target": "ko"}
     answers = []
-    with serving() as url:
+    with serve_process(MODELS) as url:
         asking = threading.Thread(
             target=lambda: answers.append(httpx.post(f"{url}/v1/translate", json=body, timeout=60))
         )
