@@ -126,9 +126,11 @@ class AugmentationRecipe:
     """Sources lose their capitals, their last mark, or half of their Korean spaces."""
     concatenate: Fraction = 0.0
     """Examples are joined with another of the same file and direction."""
+    split_pieces: Fraction = 0.0
+    """Of all pieces, on both sides of every example: cut into two others of the vocabulary."""
 
     def __post_init__(self) -> None:
-        total = sum(astuple(self))
+        total = sum(astuple(self)) - self.split_pieces
         if total > 1:
             raise ValueError(f"the shares of changed examples add up to {total:g}, more than 1")
 

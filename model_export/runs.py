@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ SCORED_PAIRS = 100
 HELD_OUT = 500
 
 
-def load_data(recipe: Recipe, corpora: Path) -> tuple[Mixture, Pairs]:
+def load_data(recipe: Recipe, corpora: Sequence[Path]) -> tuple[Mixture, Pairs]:
     """The training mixture and the dev pairs; without a dev file, pairs held out of the mixture."""
     mixture = Mixture(corpora, recipe.train, recipe.languages)
     dev = [pair for file in recipe.dev for pair in load_pairs(corpora, file)]
@@ -40,7 +40,7 @@ def load_data(recipe: Recipe, corpora: Path) -> tuple[Mixture, Pairs]:
     return mixture, dev
 
 
-def make_tokenizer(recipe: Recipe, corpora: Path, run: Path) -> Path:
+def make_tokenizer(recipe: Recipe, corpora: Sequence[Path], run: Path) -> Path:
     """Trains the tokenizer on the texts of one epoch."""
     mixture, _ = load_data(recipe, corpora)
     drawn = mixture.epoch(1, recipe.training.seed)
@@ -50,7 +50,7 @@ def make_tokenizer(recipe: Recipe, corpora: Path, run: Path) -> Path:
 
 
 def make_trainer(
-    recipe: Recipe, corpora: Path, run: Path, start_from: Path | None = None
+    recipe: Recipe, corpora: Sequence[Path], run: Path, start_from: Path | None = None
 ) -> tuple[Trainer, Pairs]:
     """A trainer that continues the run if it was begun, and the dev pairs.
 
@@ -110,7 +110,7 @@ def dev_scorer(trainer: Trainer, pairs: Pairs, recipe: Recipe) -> Callable[[], d
     return score
 
 
-def data_sets(recipe: Recipe, corpora: Path) -> Iterator[DataSet]:
+def data_sets(recipe: Recipe, corpora: Sequence[Path]) -> Iterator[DataSet]:
     """What the recipe trains on, for the manifest and the model card."""
     for file in recipe.train:
         yield DataSet(file.path, file.licence, len(load_pairs(corpora, file)))

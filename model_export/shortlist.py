@@ -33,7 +33,7 @@ SPEC = ShortlistSpec("shortlist.npz", "shortlist_weights.onnx", "shortlist_decod
 
 
 def learn_table(
-    bundle: Bundle, recipe: Recipe, corpora: Path, pairs: int, sizes: ShortlistSizes
+    bundle: Bundle, recipe: Recipe, corpora: Sequence[Path], pairs: int, sizes: ShortlistSizes
 ) -> ShortlistTable:
     """Learns from the first `pairs` of one epoch of the recipe's mixture, in random order."""
     vocabulary = load_vocabulary(bundle)

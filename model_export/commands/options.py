@@ -7,7 +7,11 @@ import typer
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", exists=True)]
 Corpora = Annotated[
-    Path, typer.Option(help="Folder that the paths in the recipe start from.", exists=True)
+    list[Path],
+    typer.Option(
+        help="Folder that the paths in the recipe start from; give it again for another.",
+        exists=True,
+    ),
 ]
 RunFolder = Annotated[Path, typer.Option("--run", help="Folder of this run.")]
 BundleFolder = Annotated[Path, typer.Argument(help="The bundle directory.")]

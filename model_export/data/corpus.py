@@ -71,19 +71,29 @@ def clean(first: str, second: str) -> tuple[str, str] | None:
     return (first, second)
 
 
-def load_pairs(folder: Path, file: CorpusFile) -> list[tuple[str, str]]:
+def find(folders: Sequence[Path], path: str) -> Path:
+    """A pair file in the first of the folders that has it. Raises CorpusError if none has."""
+    for folder in folders:
+        if (folder / path).is_file():
+            return folder / path
+    raise CorpusError(f"{path}: no such pair file in {', '.join(map(str, folders))}")
+
+
+def load_pairs(folders: Sequence[Path], file: CorpusFile) -> list[tuple[str, str]]:
     """The clean, distinct pairs of one file, in file order."""
-    pairs = (clean(*pair) for pair in read_pairs(folder / file.path))
+    pairs = (clean(*pair) for pair in read_pairs(find(folders, file.path)))
     return list(dict.fromkeys(pair for pair in pairs if pair is not None))
 
 
 class Mixture:
     """Weighted pair files from which each epoch draws the same examples for the same seed."""
 
-    def __init__(self, folder: Path, files: Sequence[CorpusFile], languages: tuple[str, str]):
+    def __init__(
+        self, folders: Sequence[Path], files: Sequence[CorpusFile], languages: tuple[str, str]
+    ) -> None:
         self.files = files
         self.languages = languages
-        self.pairs = [load_pairs(folder, file) for file in files]
+        self.pairs = [load_pairs(folders, file) for file in files]
 
     def holdout(self, count: int, seed: int) -> list[tuple[str, str]]:
         """Takes `count` pairs out of the mixture for a dev set; reproducible."""

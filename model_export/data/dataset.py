@@ -8,6 +8,7 @@ import numpy as np
 from model_export.data.augmentation import Augmenter, concatenated
 from model_export.data.batches import Batch, EncodedExample, make_batch, plan_batches
 from model_export.data.corpus import Example, Mixture, Place
+from model_export.data.segmentation import PieceSplitter
 from model_export.recipe import AugmentationRecipe, TrainingRecipe
 from service.engine.vocabulary import Vocabulary
 
@@ -46,6 +47,7 @@ class TrainingStream:
         self.recipe = recipe
         self.augmenter = Augmenter(augmentation)
         self.concatenate = augmentation.concatenate
+        self.splitter = PieceSplitter(vocabulary, augmentation.split_pieces)
         self.known: dict[Place, EncodedExample] = {}
 
     def example(self, place: Place) -> Example:
@@ -84,7 +86,8 @@ class TrainingStream:
                 drawn.append(self.encode(changed, place))
             else:
                 drawn.append(self.encoded(place))
-        return drawn
+        split = self.splitter.split
+        return [EncodedExample(split(e.source, rng), split(e.target, rng)) for e in drawn]
 
     def epoch(self, number: int) -> list[list[EncodedExample]]:
         """All batches of one epoch, in order."""

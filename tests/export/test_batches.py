@@ -87,7 +87,7 @@ def stream(tmp_path):
     """A stream over a little corpus, with a new part drawn in each epoch."""
     lines = (f"{'ab ' * n}{n}\t{'cd ' * n}{n}\n" for n in range(1, 31))
     (tmp_path / "pairs.tsv").write_text("".join(lines), "utf-8")
-    mixture = Mixture(tmp_path, [CorpusFile("pairs.tsv", weight=1.5)], ("en", "ko"))
+    mixture = Mixture([tmp_path], [CorpusFile("pairs.tsv", weight=1.5)], ("en", "ko"))
     recipe = TrainingRecipe(updates=1, tokens_per_batch=200, max_length=60)
     augmentation = AugmentationRecipe(no_final_mark=0.1, run_together=0.1, concatenate=0.2)
     return TrainingStream(mixture, FakeVocabulary(), recipe, augmentation)

@@ -66,7 +66,7 @@ def test_pairs_that_teach_nothing_are_dropped(pair):
 def test_a_pair_counts_once_in_its_file(tmp_path):
     """Duplicates, also those that differ by white space only, are dropped; order is kept."""
     (tmp_path / "pairs.tsv").write_text(f"{TEXT}Good  morning.\t좋은 아침입니다.\n", "utf-8")
-    assert load_pairs(tmp_path, CorpusFile("pairs.tsv")) == PAIRS
+    assert load_pairs([tmp_path], CorpusFile("pairs.tsv")) == PAIRS
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def mixture_of(folder):
         CorpusFile("many.tsv", weight=0.5),
         CorpusFile("few.tsv", weight=2.5, directions=("ko-en",)),
     ]
-    return Mixture(folder, files, ("en", "ko"))
+    return Mixture([folder], files, ("en", "ko"))
 
 
 def test_an_epoch_draws_each_file_by_its_weight(folder):
@@ -122,6 +122,19 @@ def test_a_pair_of_two_files_is_held_out_of_both(tmp_path):
     """What is in the dev set is in no file of the mixture."""
     for name in ("a.tsv", "b.tsv"):
         (tmp_path / name).write_text("".join(f"x {i}\ty {i}\n" for i in range(20)), "utf-8")
-    mixture = Mixture(tmp_path, [CorpusFile("a.tsv"), CorpusFile("b.tsv")], ("en", "ko"))
+    mixture = Mixture([tmp_path], [CorpusFile("a.tsv"), CorpusFile("b.tsv")], ("en", "ko"))
     held = mixture.holdout(5, seed=1)
     assert {pair for pairs in mixture.pairs for pair in pairs}.isdisjoint(held)
+
+
+def test_a_pair_file_is_looked_for_in_each_folder(tmp_path):
+    """The first that has it; a message names all of them when none has."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "both.tsv").write_text(f"{folder.name}\t하나\n", "utf-8")
+    (folders[1] / "second.tsv").write_text("only here\t둘\n", "utf-8")
+    assert load_pairs(folders, CorpusFile("both.tsv")) == [("one", "하나")]
+    assert load_pairs(folders, CorpusFile("second.tsv")) == [("only here", "둘")]
+    with pytest.raises(CorpusError, match=r"third.tsv: no such pair file in .*one, .*two"):
+        load_pairs(folders, CorpusFile("third.tsv"))

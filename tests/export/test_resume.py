@@ -24,7 +24,7 @@ class Stop(Exception):
 
 def trainer_of(toy):
     """The run's trainer, continued if there is something to continue, and the dev pairs."""
-    return runs.make_trainer(load_recipe(toy.recipe), toy.corpora, toy.run)
+    return runs.make_trainer(load_recipe(toy.recipe), [toy.corpora], toy.run)
 
 
 def final_weights(toy):
@@ -45,7 +45,7 @@ def start_toys(folder, **settings):
     """Two runs alike in all but their folders, with tokenizers."""
     toys = [make_toy(folder / name, pairs=300, **settings) for name in ("through", "stopped")]
     for toy in toys:
-        runs.make_tokenizer(load_recipe(toy.recipe), toy.corpora, toy.run)
+        runs.make_tokenizer(load_recipe(toy.recipe), [toy.corpora], toy.run)
     return toys
 
 
@@ -187,12 +187,12 @@ def test_the_seed_decides_the_first_weights(tmp_path):
     """Two runs of one recipe begin alike, whatever was drawn before; another seed begins anew."""
     toy = make_toy(tmp_path, updates=2, evaluate_every=2, pairs=300)
     recipe = load_recipe(toy.recipe)
-    runs.make_tokenizer(recipe, toy.corpora, toy.run)
+    runs.make_tokenizer(recipe, [toy.corpora], toy.run)
     other = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, seed=2))
     tables = []
     for each in (recipe, recipe, other):
         torch.rand(3)
-        trainer, _ = runs.make_trainer(each, toy.corpora, toy.run)
+        trainer, _ = runs.make_trainer(each, [toy.corpora], toy.run)
         tables.append(trainer.model.output.weight.detach().cpu())
     assert torch.equal(tables[0], tables[1])
     assert not torch.equal(tables[0], tables[2])

@@ -233,7 +233,7 @@ def test_a_run_can_start_from_a_bundle(trained, tmp_path):
     """A new run takes over tokenizer and weights, and begins at update 0."""
     toy = trained.toy
     recipe = load_recipe(toy.recipe)
-    trainer, _ = runs.make_trainer(recipe, toy.corpora, tmp_path / "run", trained.bundle.path)
+    trainer, _ = runs.make_trainer(recipe, [toy.corpora], tmp_path / "run", trained.bundle.path)
     assert trainer.update == 0
     for name, weight in trained.run.model.state_dict().items():
         assert torch.equal(trainer.model.state_dict()[name].cpu(), weight), name
