@@ -143,13 +143,13 @@ format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff check --fix .
 
 tokenizer: $(VENV)/dev ## Train the tokenizer of RECIPE on CORPORA
-	$(BIN)/model-export tokenizer $(RECIPE) --corpora $(CORPORA) --run $(RUN)
+	$(BIN)/model-export tokenizer $(RECIPE) --corpora $(CORPORA) --corpora corpora --run $(RUN)
 
 train: $(VENV)/dev ## Train RECIPE, or continue its RUN
-	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
+	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --corpora corpora --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
 
 export: $(VENV)/dev ## Write WEIGHTS, a float32 bundle, from RUN
-	$(BIN)/model-export export $(RECIPE) $(WEIGHTS) --corpora $(CORPORA) --run $(RUN)
+	$(BIN)/model-export export $(RECIPE) $(WEIGHTS) --corpora $(CORPORA) --corpora corpora --run $(RUN)
 
 quantize: $(VENV)/dev ## Write BUNDLE, which is served, as int8 from WEIGHTS
 	$(BIN)/model-export quantize $(WEIGHTS) $(BUNDLE) --calibration $(CORPORA)/train/authored.en-ko.tsv.gz \
