@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,18 +30,22 @@ from service.engine.bundle import (
     VocabularySpec,
     describe_file,
     load_bundle,
+    read_manifest,
 )
 from service.engine.vocabulary import Vocabulary
 
 TOKENIZER, ENCODER, DECODER = "tokenizer.model", "encoder.onnx", "decoder.onnx"
 ALIGNER = "aligner.onnx"
+START = "start"
+"""Folder inside a run that started from a bundle: holds that bundle's manifest."""
 REFERENCE_SENTENCES = 12
 REFERENCE_LENGTH = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder, or a bundle, read back: what was trained, and how far."""
+    """A run folder, or a bundle, read back: what was trained, on what, and how far, the bundle that
+    the run started from included."""
 
     recipe: Recipe
     vocabulary: Vocabulary
@@ -48,13 +53,12 @@ class Run:
     updates: int
     target_tokens: int
     folder: Path
-    data: tuple[DataSet, ...] = ()
-    """What it was trained on, where the folder says so, as a bundle does."""
+    data: tuple[DataSet, ...]
 
 
-def load_run(recipe: Recipe, folder: Path) -> Run:
-    """The mean of a run's last weights, rounded as the bundle will store them; or the weights of
-    a float32 bundle, whose graphs are to be written anew.
+def load_run(recipe: Recipe, folder: Path, data: Sequence[DataSet] = ()) -> Run:
+    """The mean of a run's last weights, trained on `data`, rounded as the bundle will store them;
+    or the weights of a float32 bundle, whose graphs are to be written anew and which knows its data.
 
     Raises WeightsError when nothing has been trained yet, or BundleError.
     """
@@ -65,17 +69,39 @@ def load_run(recipe: Recipe, folder: Path) -> Run:
         made = load_bundle(folder).manifest.provenance
         updates, tokens, data = made.updates, made.target_tokens, made.data
     else:
+        start = started_from(folder)
         paths = checkpoint.newest(folder / "weights", recipe.training.average_last)
         model.load_state_dict(checkpoint.average(paths))
         saved = checkpoint.load(folder / "checkpoint.pt")
-        updates, tokens, data = saved["update"], saved["tokens"], ()
+        updates, tokens = saved["update"] + start.updates, saved["tokens"] + start.target_tokens
+        data = joined(data, start.data)
     round_weights(model)
-    return Run(recipe, vocabulary, model.eval(), updates, tokens, folder, data)
+    return Run(recipe, vocabulary, model.eval(), updates, tokens, folder, tuple(data))
+
+
+def remember_start(folder: Path, bundle: Path) -> None:
+    """Makes a new run in `folder` know the bundle whose weights and tokenizer it begins with."""
+    (folder / START).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(bundle / TOKENIZER, folder / TOKENIZER)
+    shutil.copyfile(bundle / MANIFEST, folder / START / MANIFEST)
+
+
+def started_from(folder: Path) -> Provenance:
+    """Where the weights came from that a run began with; from nowhere, for most runs."""
+    if not (folder / START).exists():
+        return Provenance("", 0, 0, ())
+    return read_manifest(folder / START).provenance
+
+
+def joined(first: Sequence[DataSet], second: Sequence[DataSet]) -> tuple[DataSet, ...]:
+    """Both lists, what has a name of the first only once."""
+    names = {each.name for each in first}
+    return (*first, *(each for each in second if each.name not in names))
 
 
 def averaged_with(run: Run, bundle: Path) -> Run:
     """The mean of a run's weights and those of the float32 bundle that it started from, which is
-    often better than both (Wortsman et al. 2022, "Model soups"); updates and data are of both.
+    often better than both (Wortsman et al. 2022, "Model soups").
 
     Raises BundleError or WeightsError.
     """
@@ -84,14 +110,7 @@ def averaged_with(run: Run, bundle: Path) -> Run:
     others = run.model.state_dict()
     run.model.load_state_dict({name: (own[name] + others[name]) / 2 for name in own})
     round_weights(run.model)
-    made = load_bundle(bundle).manifest.provenance
-    names = {each.name for each in run.data}
-    return replace(
-        run,
-        updates=run.updates + made.updates,
-        target_tokens=run.target_tokens + made.target_tokens,
-        data=(*run.data, *(each for each in made.data if each.name not in names)),
-    )
+    return replace(run, data=joined(run.data, load_bundle(bundle).manifest.provenance.data))
 
 
 def bundle_weights(path: Path) -> checkpoint.Weights:

@@ -1,7 +1,6 @@
 """Puts the parts of a training run together: recipe, corpora and run folder in, trainer out."""
 
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from model_export.architectures.transformer import Transformer
 from model_export.data.corpus import Mixture, load_pairs
 from model_export.data.dataset import TrainingStream, both_ways, encode_examples
 from model_export.data.tokenizer import train_tokenizer
-from model_export.export import TOKENIZER, Run, bundle_weights
+from model_export.export import TOKENIZER, Run, bundle_weights, remember_start
 from model_export.graphs.alignment_heads import choose_heads
 from model_export.quality.evaluation import figures
 from model_export.recipe import Recipe
@@ -58,8 +57,7 @@ def make_trainer(
     WeightsError when they do not fit.
     """
     if start_from is not None and not (run / TOKENIZER).exists():
-        run.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(start_from / TOKENIZER, run / TOKENIZER)
+        remember_start(run, start_from)
     vocabulary = Vocabulary(run / TOKENIZER)
     mixture, dev = load_data(recipe, corpora)
     torch.manual_seed(recipe.training.seed)  # the first weights are part of the recipe too

@@ -20,9 +20,9 @@ from model_export.recipe import TrainingRecipe
 
 SAVE_EVERY_SECONDS = 60.0
 BETAS = 0.9, 0.999
-"""Of Adam. The second is longer than the Transformer's 0.98: an update here has a twentieth of its
-tokens, and the mean of squares should be over as many tokens, not over as many updates (Marek et al.
-2025, arXiv:2507.07101)."""
+"""Of Adam. The second is larger than the 0.98 of the Transformer's paper: an update has a twentieth
+of its tokens here, and the squares' mean should be over as many tokens, not over as many updates
+(Marek et al. 2025, arXiv:2507.07101)."""
 
 
 @dataclass(frozen=True, slots=True)

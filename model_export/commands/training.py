@@ -4,7 +4,6 @@
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -84,9 +83,7 @@ def export(
     first, second = plan.languages
     some = dev[: REFERENCE_SENTENCES // 2]
     sentences = [(a, second) for a, _ in some] + [(b, first) for _, b in some]
-    trained = load_run(plan, run)
-    if not trained.data:
-        trained = replace(trained, data=tuple(data_sets(plan, corpora)))
+    trained = load_run(plan, run, tuple(data_sets(plan, corpora)))
     if average_with is not None:
         trained = averaged_with(trained, average_with)
     typer.echo(choose_alignment(trained, dev))

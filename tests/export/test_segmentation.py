@@ -10,7 +10,10 @@ from model_export.data.segmentation import PieceSplitter
 from model_export.data.tokenizer import PLACEHOLDERS
 from service.engine.vocabulary import Vocabulary
 
-TEXTS = ("The workers were walking between two buildings.", "학생들이 도서관에서 기다리고 있었습니다.")
+TEXTS = (
+    "The workers were walking between two buildings.",
+    "학생들이 도서관에서 기다리고 있었습니다.",
+)
 
 
 @pytest.fixture(scope="module")

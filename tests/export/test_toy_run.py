@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from model_export import checkpoint, export, runs
 from model_export.architectures import build_model
 from model_export.cli import app
+from model_export.data.batches import EncodedExample
 from model_export.export import DECODER, bundle_weights, record_scores
 from model_export.parity import ParityError, enforce
 from model_export.recipe import load_recipe
@@ -230,13 +231,22 @@ def test_a_bundle_gives_back_the_weights_of_its_run(trained):
 
 
 def test_a_run_can_start_from_a_bundle(trained, tmp_path):
-    """A new run takes over tokenizer and weights, and begins at update 0."""
-    toy = trained.toy
+    """A new run takes over tokenizer and weights, and begins at update 0; what is made of it tells
+    the updates and the texts of both."""
+    toy, folder = trained.toy, tmp_path / "run"
     recipe = load_recipe(toy.recipe)
-    trainer, _ = runs.make_trainer(recipe, [toy.corpora], tmp_path / "run", trained.bundle.path)
+    trainer, _ = runs.make_trainer(recipe, [toy.corpora], folder, trained.bundle.path)
     assert trainer.update == 0
     for name, weight in trained.run.model.state_dict().items():
         assert torch.equal(trainer.model.state_dict()[name].cpu(), weight), name
+    trainer.update, trainer.tokens = 7, 1000
+    trainer.evaluate([EncodedExample([3], [2, 3])], 0.0)
+    trainer.save()
+    newer = DataSet("newer.tsv", "CC0", 9)
+    run, before = export.load_run(recipe, folder, [newer]), trained.bundle.manifest.provenance
+    assert run.updates == before.updates + 7
+    assert run.target_tokens == before.target_tokens + 1000
+    assert run.data == (newer, *before.data)
 
 
 def test_evaluate_prints_scores_with_signatures(trained):
@@ -263,14 +273,12 @@ def test_recorded_scores_replace_older_ones_alike(trained, tmp_path):
 
 
 def test_a_run_can_be_averaged_with_the_bundle_it_started_from(trained, tmp_path):
-    """Each weight is the mean of both; licences and updates of both are told."""
+    """Each weight is the mean of both; licences of both are told."""
     started_from = tmp_path / "bundle"
     shutil.copytree(trained.bundle.path, started_from)
     manifest = trained.bundle.manifest
     older = DataSet("older.tsv", "CC BY 4.0", 7)
-    provenance = dataclasses.replace(
-        manifest.provenance, updates=50, data=(older, *manifest.provenance.data)
-    )
+    provenance = dataclasses.replace(manifest.provenance, data=(older, *manifest.provenance.data))
     write_manifest(started_from, dataclasses.replace(manifest, provenance=provenance))
     run = dataclasses.replace(
         trained.run, model=copy.deepcopy(trained.run.model), data=manifest.provenance.data
@@ -281,7 +289,6 @@ def test_a_run_can_be_averaged_with_the_bundle_it_started_from(trained, tmp_path
     mean = export.averaged_with(run, started_from)
     for one, other in zip(trained.run.model.parameters(), mean.model.parameters(), strict=True):
         torch.testing.assert_close(other, one + 0.25, atol=0.01, rtol=0.01)  # stored in float16
-    assert mean.updates == run.updates + 50
     assert mean.data == (*manifest.provenance.data, older)
 
 
