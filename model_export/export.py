@@ -58,7 +58,7 @@ class Run:
 
 def load_run(recipe: Recipe, folder: Path, data: Sequence[DataSet] = ()) -> Run:
     """The mean of a run's last weights, trained on `data`, rounded as the bundle will store them;
-    or the weights of a float32 bundle, whose graphs are to be written anew and which knows its data.
+    or the weights of a float32 bundle, whose graphs are to be written anew; it knows its data.
 
     Raises WeightsError when nothing has been trained yet, or BundleError.
     """
