@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_export.architectures.dropout import dropout
 from model_export.architectures.model import State, TranslationModel
 from service.engine.bundle import StateSpec
 
@@ -225,7 +226,7 @@ class AddNorm(nn.Module):
     def after(self, x: Tensor, y: Tensor) -> Tensor:
         """Joins the sublayer's output `y` with its input's residual `x`."""
         if self.training and self.dropout:
-            y = functional.dropout(y, self.dropout)
+            y = dropout(y, self.dropout)
         return x + y if self.pre else self.norm(x + y)
 
 
@@ -377,7 +378,7 @@ class Transformer(TranslationModel):
             x = x + sinusoidal_positions(positions, x.shape[-1], layout)
         x = norm(x)
         if self.training and self.config.dropout:
-            x = functional.dropout(x, self.config.dropout)
+            x = dropout(x, self.config.dropout)
         return x
 
     def read_source(self, source: Tensor) -> tuple[Tensor, Tensor]:
