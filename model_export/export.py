@@ -53,7 +53,7 @@ class Run:
     updates: int
     target_tokens: int
     folder: Path
-    data: tuple[DataSet, ...]
+    data: tuple[DataSet, ...] = ()
 
 
 def load_run(recipe: Recipe, folder: Path, data: Sequence[DataSet] = ()) -> Run:
