@@ -4,6 +4,7 @@ HOST    ?= 127.0.0.1
 PORT    ?= 8000
 MODELS  ?= models
 CORPORA ?= ../shared/corpora
+TEXTS = --corpora $(CORPORA) --corpora corpora
 NAME    ?= en-ko-transformer
 RECIPE  ?= model_export/recipes/$(NAME).toml
 RUN     ?= runs/$(NAME)
@@ -143,13 +144,13 @@ format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff check --fix .
 
 tokenizer: $(VENV)/dev ## Train the tokenizer of RECIPE on CORPORA
-	$(BIN)/model-export tokenizer $(RECIPE) --corpora $(CORPORA) --corpora corpora --run $(RUN)
+	$(BIN)/model-export tokenizer $(RECIPE) $(TEXTS) --run $(RUN)
 
 train: $(VENV)/dev ## Train RECIPE, or continue its RUN
-	$(BIN)/model-export train $(RECIPE) --corpora $(CORPORA) --corpora corpora --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
+	$(BIN)/model-export train $(RECIPE) $(TEXTS) --run $(RUN) $(if $(START_FROM),--start-from $(START_FROM))
 
 export: $(VENV)/dev ## Write WEIGHTS, a float32 bundle, from RUN
-	$(BIN)/model-export export $(RECIPE) $(WEIGHTS) --corpora $(CORPORA) --corpora corpora --run $(RUN)
+	$(BIN)/model-export export $(RECIPE) $(WEIGHTS) $(TEXTS) --run $(RUN)
 
 quantize: $(VENV)/dev ## Write BUNDLE, which is served, as int8 from WEIGHTS
 	$(BIN)/model-export quantize $(WEIGHTS) $(BUNDLE) --calibration $(CORPORA)/train/authored.en-ko.tsv.gz \

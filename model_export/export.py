@@ -87,7 +87,10 @@ def remember_start(folder: Path, bundle: Path) -> None:
 
 
 def started_from(folder: Path) -> Provenance:
-    """Where the weights came from that a run began with; from nowhere, for most runs."""
+    """Where the weights came from that a run began with; from nowhere, for most runs.
+
+    Raises BundleError when the manifest that it keeps cannot be read.
+    """
     if not (folder / START).exists():
         return Provenance("", 0, 0, ())
     return read_manifest(folder / START).provenance

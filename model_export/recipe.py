@@ -4,7 +4,7 @@ Unknown keys, wrong types and impossible values are refused with the path of the
 """
 
 import tomllib
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -130,7 +130,8 @@ class AugmentationRecipe:
     """Of all pieces, on both sides of every example: cut into two others of the vocabulary."""
 
     def __post_init__(self) -> None:
-        total = sum(astuple(self)) - self.split_pieces
+        changed = self.placeholders + self.lower_case + self.no_final_mark + self.run_together
+        total = changed + self.concatenate
         if total > 1:
             raise ValueError(f"the shares of changed examples add up to {total:g}, more than 1")
 

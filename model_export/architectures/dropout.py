@@ -9,14 +9,13 @@ STEPS = 256
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """`x`, of any shape, a share of its values zero and the others as much larger.
+    """`x`, of any shape, a share (0 to below 1) of its values zero and the others as much larger.
 
-    PyTorch draws a number for each value, on one core: an eighth of a training step. Here eight
-    values share one.
+    PyTorch draws a number for each value, on one core. Here eight values share one.
     """
     if x.device.type != "cpu":
         return functional.dropout(x, share)
-    cut = round(share * STEPS)
+    cut = min(round(share * STEPS), STEPS - 1)
     drawn = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
     keep = drawn.view(torch.uint8)[: x.numel()].view(x.shape) >= cut
     return x * (keep.to(x.dtype) * (STEPS / (STEPS - cut)))

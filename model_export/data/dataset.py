@@ -86,6 +86,8 @@ class TrainingStream:
                 drawn.append(self.encode(changed, place))
             else:
                 drawn.append(self.encoded(place))
+        if not self.splitter.share:
+            return drawn
         split = self.splitter.split
         return [EncodedExample(split(e.source, rng), split(e.target, rng)) for e in drawn]
 

@@ -22,8 +22,6 @@ class PieceSplitter:
 
     def split(self, ids: Sequence[int], rng: np.random.Generator) -> list[int]:
         """The ids of the same text, some of its pieces cut in two."""
-        if not self.share:
-            return list(ids)
         spelt: list[int] = []
         for piece, chance in zip(ids, rng.random(len(ids)).tolist(), strict=True):
             ways = self.halves.get(piece, ()) if chance < self.share else ()
@@ -33,14 +31,8 @@ class PieceSplitter:
 
 def halves(vocabulary: Vocabulary) -> dict[int, tuple[tuple[int, int], ...]]:
     """For each piece that can be cut, the two pieces of each cut that leaves a part of a word."""
-    model = vocabulary.target
-    known = {
-        model.id_to_piece(i): i
-        for i in range(len(vocabulary))
-        if not (model.is_control(i) or model.is_byte(i) or i == vocabulary.unk_id)
-    }
-    for symbol in (WORD, *PLACEHOLDERS):
-        known.pop(symbol, None)
+    whole = {WORD, *PLACEHOLDERS}
+    known = {piece: number for piece, number in vocabulary.spelt if piece not in whole}
     cuts = {
         number: tuple(
             (known[piece[:at]], known[piece[at:]])

@@ -37,7 +37,10 @@ class Piece:
 
 
 class Vocabulary:
-    """Source and target SentencePiece models; often one and the same file."""
+    """Source and target SentencePiece models; often one and the same file.
+
+    `spelt` are the target's pieces that spell text, with their ids, in the order of their spelling.
+    """
 
     def __init__(
         self, source: Path, target: Path | None = None, layout: SourceLayout = SOURCE_LAYOUT
@@ -51,8 +54,7 @@ class Vocabulary:
         self.bos_id: int = self.target.bos_id()
         self.eos_id: int = self.target.eos_id()
         self.unk_id: int = self.target.unk_id()
-        # Pieces that spell text, in the order of their spelling.
-        self._spelt = sorted(
+        self.spelt: list[tuple[str, int]] = sorted(
             (self.target.id_to_piece(i), i)
             for i in range(len(self.target))
             if not (self.target.is_control(i) or self.target.is_byte(i) or i == self.unk_id)
@@ -99,8 +101,8 @@ class Vocabulary:
 
     def _beginning(self, spelling: str) -> frozenset[int]:
         """The pieces that begin so, other than a bare space."""
-        first = bisect_left(self._spelt, (spelling, 0))
-        follow = islice(self._spelt, first, None)
+        first = bisect_left(self.spelt, (spelling, 0))
+        follow = islice(self.spelt, first, None)
         alike = takewhile(lambda each: each[0].startswith(spelling), follow)
         return frozenset(number for piece, number in alike if piece != WORD)
 

@@ -20,6 +20,13 @@ def test_a_share_is_zero_and_the_mean_stays(share, dtype):
     assert len(dropped.unique()) == 2
 
 
+def test_a_share_next_to_everything_leaves_something():
+    """And no division by zero."""
+    torch.manual_seed(1)
+    dropped = dropout(torch.ones(64_000), 0.999)
+    assert float(dropped.mean()) == pytest.approx(1, abs=0.2)
+
+
 def test_each_value_has_its_own_chance():
     """Neighbours do not fall together: eight of them share a number, not a fate."""
     torch.manual_seed(1)

@@ -88,3 +88,9 @@ def test_a_missing_recipe_is_refused(tmp_path):
     """The message names the file."""
     with pytest.raises(RecipeError, match=r"nowhere\.toml"):
         load_recipe(tmp_path / "nowhere.toml")
+
+
+def test_pieces_are_cut_besides_the_other_changes(tmp_path):
+    """Their share is of pieces, so it does not count among those of examples."""
+    augmentation = "[augmentation]\nlower_case = 0.6\nconcatenate = 0.4\nsplit_pieces = 0.05\n"
+    assert read(tmp_path, GOOD + augmentation).augmentation.split_pieces == 0.05

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_export.data.corpus import Mixture
+from model_export.data.dataset import TrainingStream
 from model_export.data.segmentation import PieceSplitter
 from model_export.data.tokenizer import PLACEHOLDERS
+from model_export.recipe import AugmentationRecipe, CorpusFile, TrainingRecipe
 from service.engine.vocabulary import Vocabulary
 
 TEXTS = (
@@ -55,3 +58,16 @@ def test_nothing_is_cut_without_a_share(vocabulary):
     """The default: the ids as they are."""
     ids = vocabulary.encode_target(TEXTS[0])
     assert PieceSplitter(vocabulary, 0.0).split(ids, np.random.default_rng(1)) == ids
+
+
+def test_an_epoch_is_cut_the_same_way_each_time(vocabulary, tmp_path):
+    """So a run can be resumed; the next epoch is cut otherwise."""
+    (tmp_path / "pairs.tsv").write_text("\t".join(TEXTS) + "\n", "utf-8")
+    mixture = Mixture([tmp_path], [CorpusFile("pairs.tsv")], ("en", "ko"))
+    augmentation = AugmentationRecipe(split_pieces=0.5)
+    first, again = (
+        TrainingStream(mixture, vocabulary, TrainingRecipe(updates=1), augmentation)
+        for _ in range(2)
+    )
+    assert first.epoch(2) == again.epoch(2)
+    assert first.draw(1) != first.draw(2)
