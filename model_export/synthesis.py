@@ -1,5 +1,7 @@
 """Pairs of which a model has made one side: back-translation when that is the source side of what
-is trained (Sennrich et al. 2016), distillation when it is the target side (Kim & Rush 2016).
+is trained (Sennrich et al. 2016), distillation when it is the target side (Kim & Rush 2016). Of a
+beam's hypotheses either the best goes in, or the one closest to what a person has written: their
+sequence-level interpolation, for a model that should say with greedy search what is in its beam.
 
 Translations are kept beside the output until all are there, so that a run that was stopped goes on.
 What looks wrong is left out only then.
@@ -7,10 +9,12 @@ What looks wrong is left out only then.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
+from sacrebleu.metrics import CHRF
 from tqdm import tqdm
 
 from model_export.data.corpus import CorpusError, clean, normalised, open_text, read_pairs
@@ -21,22 +25,32 @@ from service.errors import UnsupportedDirection
 from service.text.quality import faults
 from service.translation.decoding import DecodingChoice
 from service.translation.request import TranslationRequest
+from service.translation.result import Translation
 from service.translation.translator import Translator
 
 TEXTS_PER_REQUEST = 128
 REQUESTS_AT_ONCE = 4
 """The last sentences of a request leave places free, which those of the next ones take."""
+Choice = Callable[[str, Translation], str]
+"""Which hypothesis of a text is written."""
 KEPT = "kept"
 UNCLEAN = "too long or too unlike in length"
 
 
 def synthesise(
-    bundle: Path, files: Sequence[Path], direction: Direction, output: Path, beam_size: int
+    bundle: Path,
+    files: Sequence[Path],
+    direction: Direction,
+    output: Path,
+    beam_size: int,
+    closest: float | None = None,
 ) -> Counter[str]:
     """Writes a pair file whose columns are in the order of the bundle's first direction.
 
-    Goes on where an earlier run of the same texts was stopped. Returns how many pairs are kept
-    and how many are left out, by reason. Raises BundleError, CorpusError or UnsupportedDirection.
+    `closest` takes, of all hypotheses, the one closest to the other side of the pair, if it has so
+    many points of chrF++. Goes on where an earlier run of the same texts was stopped. Returns how
+    many pairs are kept and how many are left out, by reason. Raises BundleError, CorpusError or
+    UnsupportedDirection.
     """
     with opened(bundle, SchedulerLimits(waiting_tokens=1_000_000)) as engine:
         served = engine.manifest.directions
@@ -46,29 +60,62 @@ def synthesise(
         reverse = direction.source != served[0].source
         texts = read_texts(files, column=int(reverse))
         store = output.with_name(f"{output.name}.translations")
-        left = texts[done_before(store, texts) :]
-        choice = decoding_choice(beam_size)
-        asyncio.run(translate_into(store, Translator([engine]), left, direction, choice))
+        left = list(texts)[done_before(store, list(texts)) :]
+        decoding = decoding_choice(beam_size)
+        choose: Choice = best
+        if closest is not None:
+            decoding, choose = replace(decoding, n_best=beam_size), closest_to(texts, closest)
+        translator = Translator([engine])
+        asyncio.run(translate_into(store, translator, left, direction, decoding, choose))
     counted = write_pairs(output, read_pairs(store), direction, reverse)
     store.unlink()
     return counted
 
 
-def read_texts(files: Sequence[Path], column: int) -> list[str]:
-    """The distinct texts of one column of pair files, or of all of a file without tabs."""
-    found: dict[str, None] = {}
-    for file in files:
-        if not file.is_file():
-            raise CorpusError(f"{file}: no such file")
-        with open_text(file) as lines:
-            plain = "\t" not in next(lines, "")
-        if plain:
-            with open_text(file) as lines:
-                found |= dict.fromkeys(map(normalised, lines))
-        else:
-            found |= dict.fromkeys(normalised(pair[column]) for pair in read_pairs(file))
+def read_texts(files: Sequence[Path], column: int) -> dict[str, str]:
+    """The distinct texts of one column of pair files, each with the other side where it is first,
+    and of all of files without tabs, each with nothing."""
+    found: dict[str, str] = {}
+    for text, other in chain.from_iterable(_sides(file, column) for file in files):
+        found.setdefault(normalised(text), normalised(other))
     found.pop("", None)
-    return list(found)
+    return found
+
+
+def _sides(file: Path, column: int) -> Iterator[tuple[str, str]]:
+    if not file.is_file():
+        raise CorpusError(f"{file}: no such file")
+    with open_text(file) as lines:
+        plain = "\t" not in next(lines, "")
+    if plain:
+        with open_text(file) as lines:
+            yield from ((line, "") for line in lines)
+    else:
+        yield from ((pair[column], pair[1 - column]) for pair in read_pairs(file))
+
+
+def best(_: str, translation: Translation) -> str:
+    """What the model finds most likely."""
+    return translation.hypotheses[0].text
+
+
+def closest_to(references: Mapping[str, str], least: float) -> Choice:
+    """The hypothesis of a text that is closest by chrF++ to its reference, or nothing if even that
+    has fewer than `least` points: what a model gets wrong it should not learn once more.
+
+    Raises CorpusError when a text has none.
+    """
+    chrf = CHRF(word_order=2)
+    without = next((text for text, reference in references.items() if not reference), None)
+    if without is not None:
+        raise CorpusError(f"nothing to be close to: {without!r} has no other side")
+
+    def closest(text: str, translation: Translation) -> str:
+        said = [hypothesis.text for hypothesis in translation.hypotheses]
+        points = [chrf.sentence_score(each, [references[text]]).score for each in said]
+        return said[points.index(max(points))] if max(points) >= least else ""
+
+    return closest
 
 
 def done_before(store: Path, texts: Sequence[str]) -> int:
@@ -92,6 +139,7 @@ async def translate_into(
     texts: Sequence[str],
     direction: Direction,
     decoding: DecodingChoice,
+    choose: Choice = best,
 ) -> None:
     """Appends each text and its translation, in the order of the texts."""
 
@@ -100,8 +148,8 @@ async def translate_into(
             tuple(some), direction.source, direction.target, decoding=decoding
         )
         result = await translator.translate(request)
-        said = (normalised(each.hypotheses[0].text) for each in result.translations)
-        return [f"{text}\t{translation}\n" for text, translation in zip(some, said, strict=True)]
+        answers = zip(some, result.translations, strict=True)
+        return [f"{text}\t{normalised(choose(text, answer))}\n" for text, answer in answers]
 
     starts = range(0, len(texts), TEXTS_PER_REQUEST)
     tasks = (asyncio.create_task(translate(texts[i : i + TEXTS_PER_REQUEST])) for i in starts)

@@ -127,6 +127,10 @@ def synthesise(
     direction: Annotated[str, typer.Option(help="Such as ko-en: from the given side.")],
     output: Annotated[str, typer.Option(help="Pair file to write, .tsv, .tsv.gz or .tsv.xz.")],
     beam_size: BeamSize = 4,
+    closest: Annotated[
+        float | None,
+        typer.Option(help="Take what is closest to the other side, from so many chrF++ on."),
+    ] = None,
 ) -> None:
     """Translate one side of pair files with a bundle: for back-translation or distillation."""
     from model_export.synthesis import KEPT
@@ -135,7 +139,8 @@ def synthesise(
 
     source, _, target = direction.partition("-")
     paths = [corpora / file for file in files]
-    counted = make(bundle, paths, Direction(source, target), corpora / output, beam_size)
+    way = Direction(source, target)
+    counted = make(bundle, paths, way, corpora / output, beam_size, closest)
     typer.echo(f"{corpora / output}: {counted.pop(KEPT, 0):,} pairs")
     for reason, count in counted.most_common():
         typer.echo(f"left out: {count:,} {reason}")

@@ -1,5 +1,6 @@
 """Pairs of which a model has made one side."""
 
+import asyncio
 import gzip
 
 import pytest
@@ -8,9 +9,13 @@ from typer.testing import CliRunner
 from model_export import synthesis
 from model_export.cli import app
 from model_export.data.corpus import CorpusError, read_pairs
+from model_export.quality.evaluation import opened
 from model_export.synthesis import KEPT, UNCLEAN, done_before, read_texts, synthesise, write_pairs
 from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection
+from service.translation.decoding import DecodingChoice
+from service.translation.request import TranslationRequest
+from service.translation.translator import Translator
 from tests.export.toy import reverse
 
 KO_EN = Direction("ko", "en")
@@ -80,12 +85,44 @@ def test_a_length_that_training_would_not_read_is_left_out(tmp_path):
     assert counted == {UNCLEAN: 1}
 
 
+def test_of_a_beam_what_is_closest_to_the_other_side_is_taken(trained, tmp_path):
+    """A reference that is not the likeliest hypothesis, but in the beam, comes back."""
+    text = trained.toy.held_out[0]
+    with opened(trained.bundle.path) as engine:
+        request = TranslationRequest((text,), "ko", "en", decoding=DecodingChoice("beam", 4, 4))
+        (found,) = asyncio.run(Translator([engine]).translate(request)).translations
+    likeliest, *others = [each.text for each in found.hypotheses]
+    wanted = next(each for each in others if each != likeliest)
+    (tmp_path / "given.tsv").write_text(f"{wanted}\t{text}\n", "utf-8")
+    arguments = ["synthesise", str(trained.bundle.path), "given.tsv", "--corpora", str(tmp_path)]
+    arguments += ["--direction", "ko-en", "--output", "made.tsv", "--closest", "99"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert list(read_pairs(tmp_path / "made.tsv")) == [(wanted, text)]
+
+
+def test_what_is_too_far_from_the_other_side_is_left_out(trained, tmp_path):
+    """Even the closest hypothesis shares nothing with it."""
+    (tmp_path / "given.tsv").write_text(f"0000 0000\t{trained.toy.held_out[0]}\n", "utf-8")
+    given, made = [tmp_path / "given.tsv"], tmp_path / "made.tsv"
+    assert synthesise(trained.bundle.path, given, KO_EN, made, 4, closest=10) == {"empty": 1}
+    assert synthesise(trained.bundle.path, given, KO_EN, made, 4, closest=0) == {KEPT: 1}
+
+
+def test_a_text_without_another_side_has_nothing_to_be_close_to(trained, tmp_path):
+    """It is named, before anything is translated."""
+    (tmp_path / "plain.txt").write_text("나무\n", "utf-8")
+    plain, made = [tmp_path / "plain.txt"], tmp_path / "made.tsv"
+    with pytest.raises(CorpusError, match="'나무' has no other side"):
+        synthesise(trained.bundle.path, plain, KO_EN, made, 4, closest=0)
+
+
 def test_texts_come_from_pair_files_and_plain_ones_once_each(tmp_path):
     """One column of pairs, every line of plain text; normalised, distinct, none empty."""
     (tmp_path / "a.tsv.gz").write_bytes(gzip.compress("one\t하나\ntwo\t둘\n".encode()))
     (tmp_path / "b.txt").write_text("둘\n\n 셋  넷\n", "utf-8")
     files = [tmp_path / "a.tsv.gz", tmp_path / "b.txt"]
-    assert read_texts(files, column=1) == ["하나", "둘", "셋 넷"]
+    assert read_texts(files, column=1) == {"하나": "one", "둘": "two", "셋 넷": ""}
     with pytest.raises(CorpusError, match="no such file"):
         read_texts([tmp_path / "c.txt"], column=0)
 
