@@ -9,7 +9,7 @@ What looks wrong is left out only then.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -31,10 +31,9 @@ from service.translation.translator import Translator
 TEXTS_PER_REQUEST = 128
 REQUESTS_AT_ONCE = 4
 """The last sentences of a request leave places free, which those of the next ones take."""
-Choice = Callable[[str, Translation], str]
-"""Which hypothesis of a text is written."""
 KEPT = "kept"
 UNCLEAN = "too long or too unlike in length"
+FAR = "too far from the other side"
 
 
 def synthesise(
@@ -60,14 +59,14 @@ def synthesise(
         reverse = direction.source != served[0].source
         texts = read_texts(files, column=int(reverse))
         store = output.with_name(f"{output.name}.translations")
-        left = list(texts)[done_before(store, list(texts)) :]
+        given = list(texts)
+        left = given[done_before(store, given) :]
         decoding = decoding_choice(beam_size)
-        choose: Choice = best
-        if closest is not None:
-            decoding, choose = replace(decoding, n_best=beam_size), closest_to(texts, closest)
-        translator = Translator([engine])
-        asyncio.run(translate_into(store, translator, left, direction, decoding, choose))
-    counted = write_pairs(output, read_pairs(store), direction, reverse)
+        near = None if closest is None else Closeness(texts, closest)
+        if near is not None:
+            decoding = replace(decoding, n_best=beam_size)
+        asyncio.run(translate_into(store, Translator([engine]), left, direction, decoding, near))
+    counted = write_pairs(output, read_pairs(store), direction, reverse, near)
     store.unlink()
     return counted
 
@@ -94,28 +93,31 @@ def _sides(file: Path, column: int) -> Iterator[tuple[str, str]]:
         yield from ((pair[column], pair[1 - column]) for pair in read_pairs(file))
 
 
-def best(_: str, translation: Translation) -> str:
-    """What the model finds most likely."""
-    return translation.hypotheses[0].text
+class Closeness:
+    """How close what a model says of a text comes to what a person has written, by chrF++.
 
-
-def closest_to(references: Mapping[str, str], least: float) -> Choice:
-    """The hypothesis of a text that is closest by chrF++ to its reference, or nothing if even that
-    has fewer than `least` points: what a model gets wrong it should not learn once more.
-
-    Raises CorpusError when a text has none.
+    `least` is of its points, 0 to 100. Raises CorpusError when a text has no reference.
     """
-    chrf = CHRF(word_order=2)
-    without = next((text for text, reference in references.items() if not reference), None)
-    if without is not None:
-        raise CorpusError(f"nothing to be close to: {without!r} has no other side")
 
-    def closest(text: str, translation: Translation) -> str:
-        said = [hypothesis.text for hypothesis in translation.hypotheses]
-        points = [chrf.sentence_score(each, [references[text]]).score for each in said]
-        return said[points.index(max(points))] if max(points) >= least else ""
+    def __init__(self, references: Mapping[str, str], least: float) -> None:
+        without = next((text for text, reference in references.items() if not reference), None)
+        if without is not None:
+            raise CorpusError(f"nothing to be close to: {without!r} has no other side")
+        self.references, self.least = references, least
+        self.chrf = CHRF(word_order=2)
 
-    return closest
+    def points(self, text: str, said: str) -> float:
+        """chrF++ of what is said of a text, 0 to 100."""
+        return self.chrf.sentence_score(said, [self.references[text]]).score
+
+    def closest(self, text: str, translation: Translation) -> str:
+        """Of all hypotheses; of equally close ones the likeliest."""
+        said = (hypothesis.text for hypothesis in translation.hypotheses)
+        return max(said, key=lambda each: self.points(text, each))
+
+    def far(self, text: str, said: str) -> bool:
+        """Whether it has too few points: what a model gets wrong it should not learn once more."""
+        return self.points(text, said) < self.least
 
 
 def done_before(store: Path, texts: Sequence[str]) -> int:
@@ -139,7 +141,7 @@ async def translate_into(
     texts: Sequence[str],
     direction: Direction,
     decoding: DecodingChoice,
-    choose: Choice = best,
+    near: Closeness | None = None,
 ) -> None:
     """Appends each text and its translation, in the order of the texts."""
 
@@ -148,8 +150,11 @@ async def translate_into(
             tuple(some), direction.source, direction.target, decoding=decoding
         )
         result = await translator.translate(request)
-        answers = zip(some, result.translations, strict=True)
-        return [f"{text}\t{normalised(choose(text, answer))}\n" for text, answer in answers]
+        said = (
+            near.closest(text, answer) if near is not None else answer.hypotheses[0].text
+            for text, answer in zip(some, result.translations, strict=True)
+        )
+        return [f"{text}\t{normalised(each)}\n" for text, each in zip(some, said, strict=True)]
 
     starts = range(0, len(texts), TEXTS_PER_REQUEST)
     tasks = (asyncio.create_task(translate(texts[i : i + TEXTS_PER_REQUEST])) for i in starts)
@@ -165,7 +170,11 @@ async def translate_into(
 
 
 def write_pairs(
-    output: Path, made: Iterable[tuple[str, str]], direction: Direction, reverse: bool
+    output: Path,
+    made: Iterable[tuple[str, str]],
+    direction: Direction,
+    reverse: bool,
+    near: Closeness | None = None,
 ) -> Counter[str]:
     """Writes each text and its translation, or the reverse, where nothing looks wrong."""
     counted = Counter[str]()
@@ -176,6 +185,9 @@ def write_pairs(
             pair = clean(source, translation)
             if wrong or pair is None:
                 counted[wrong[0] if wrong else UNCLEAN] += 1
+                continue
+            if near is not None and near.far(source, translation):
+                counted[FAR] += 1
                 continue
             counted[KEPT] += 1
             yield "\t".join(reversed(pair) if reverse else pair) + "\n"

@@ -129,7 +129,9 @@ def synthesise(
     beam_size: BeamSize = 4,
     closest: Annotated[
         float | None,
-        typer.Option(help="Take what is closest to the other side, from so many chrF++ on."),
+        typer.Option(
+            help="Of the beam, take what is closest to the other side, if so many chrF++."
+        ),
     ] = None,
 ) -> None:
     """Translate one side of pair files with a bundle: for back-translation or distillation."""

@@ -10,7 +10,15 @@ from model_export import synthesis
 from model_export.cli import app
 from model_export.data.corpus import CorpusError, read_pairs
 from model_export.quality.evaluation import opened
-from model_export.synthesis import KEPT, UNCLEAN, done_before, read_texts, synthesise, write_pairs
+from model_export.synthesis import (
+    FAR,
+    KEPT,
+    UNCLEAN,
+    done_before,
+    read_texts,
+    synthesise,
+    write_pairs,
+)
 from service.engine.bundle import Direction
 from service.errors import UnsupportedDirection
 from service.translation.decoding import DecodingChoice
@@ -105,7 +113,7 @@ def test_what_is_too_far_from_the_other_side_is_left_out(trained, tmp_path):
     """Even the closest hypothesis shares nothing with it."""
     (tmp_path / "given.tsv").write_text(f"0000 0000\t{trained.toy.held_out[0]}\n", "utf-8")
     given, made = [tmp_path / "given.tsv"], tmp_path / "made.tsv"
-    assert synthesise(trained.bundle.path, given, KO_EN, made, 4, closest=10) == {"empty": 1}
+    assert synthesise(trained.bundle.path, given, KO_EN, made, 4, closest=10) == {FAR: 1}
     assert synthesise(trained.bundle.path, given, KO_EN, made, 4, closest=0) == {KEPT: 1}
 
 
